@@ -1,0 +1,143 @@
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { z } from "zod";
+import { AppError } from "./foundation/errors.ts";
+
+const port = z.coerce.number().int().min(0).max(65_535);
+
+/** Every environment variable that Signalbox reads, with its default. */
+const Environment = z.object({
+  /** Where all state lives. */
+  SIGNALBOX_DIR: z.string().default(".signalbox"),
+  /** Address that the control plane, the dock and the gateway listen on. `0.0.0.0` to be reached from outside. */
+  SIGNALBOX_HOST: z.string().default("127.0.0.1"),
+  SIGNALBOX_PORT: port.default(4700),
+  SIGNALBOX_DOCK_PORT: port.default(4701),
+  SIGNALBOX_GATEWAY_PORT: port.default(8080),
+  /** Gateway workers. 0: one for each CPU, at most 4. */
+  SIGNALBOX_GATEWAY_WORKERS: z.coerce.number().int().min(0).max(64).default(0),
+  /** Use this Postgres (≥ 15) instead of the embedded one. */
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
+  /** For the CLI: the control plane's address and a token. */
+  SIGNALBOX_URL: z.url({ protocol: /^https?$/ }).optional(),
+  SIGNALBOX_TOKEN: z.string().min(1).optional(),
+  /** The `vercel` target: by default the dock. With a Vercel token, `https://api.vercel.com`. */
+  SIGNALBOX_VERCEL_API: z.url({ protocol: /^https?$/ }).optional(),
+  SIGNALBOX_VERCEL_TOKEN: z.string().min(1).optional(),
+  SIGNALBOX_VERCEL_TEAM: z.string().min(1).optional(),
+  /** Networks (CIDR, comma-separated) beside the public ones that user-supplied git URLs may reach. */
+  SIGNALBOX_ALLOW_NETWORKS: z.string().default(""),
+  SIGNALBOX_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
+  /** Limits of one build. */
+  SIGNALBOX_BUILD_TIMEOUT_S: z.coerce.number().int().positive().default(2_700),
+  SIGNALBOX_BUILD_MEMORY_MB: z.coerce.number().int().positive().default(4_096),
+  SIGNALBOX_BUILD_DISK_MB: z.coerce.number().int().positive().default(10_240),
+  SIGNALBOX_BUILD_CONCURRENCY: z.coerce.number().int().min(1).max(64).default(2),
+});
+
+export type Config = {
+  /** Absolute. */
+  readonly dir: string;
+  readonly host: string;
+  readonly port: number;
+  readonly dockPort: number;
+  readonly gatewayPort: number;
+  readonly gatewayWorkers: number;
+  readonly databaseUrl: string | null;
+  readonly cli: {
+    readonly url: string | null;
+    readonly token: string | null;
+    readonly credentialsFile: string;
+  };
+  readonly vercel: {
+    readonly api: string | null;
+    readonly token: string | null;
+    readonly team: string | null;
+  };
+  readonly allowNetworks: readonly string[];
+  readonly logLevel: "debug" | "info" | "warn" | "error";
+  readonly build: {
+    readonly timeoutMs: number;
+    readonly memoryBytes: number;
+    readonly diskBytes: number;
+    readonly concurrency: number;
+  };
+  /** Proxy and certificate settings of this machine, passed on to builds and git, which need them to reach a registry. */
+  readonly networkEnv: Readonly<Record<string, string>>;
+  readonly path: string;
+};
+
+/** Reads the environment. @throws AppError naming every variable that is wrong, at once. */
+export function readConfig(env: NodeJS.ProcessEnv, cwd: string): Config {
+  const parsed = Environment.safeParse(dropEmpty(env));
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
+    throw new AppError("bad_request", `The environment is not valid.\n  ${problems.join("\n  ")}`, {
+      hint: "Correct or unset these variables and start again.",
+      details: problems,
+    });
+  }
+  const e = parsed.data;
+  return {
+    dir: resolve(cwd, e.SIGNALBOX_DIR),
+    host: e.SIGNALBOX_HOST,
+    port: e.SIGNALBOX_PORT,
+    dockPort: e.SIGNALBOX_DOCK_PORT,
+    gatewayPort: e.SIGNALBOX_GATEWAY_PORT,
+    gatewayWorkers: e.SIGNALBOX_GATEWAY_WORKERS,
+    databaseUrl: e.DATABASE_URL ?? null,
+    cli: {
+      url: e.SIGNALBOX_URL ?? null,
+      token: e.SIGNALBOX_TOKEN ?? null,
+      credentialsFile: join(
+        env.XDG_CONFIG_HOME ?? join(homedir(), ".config"),
+        "signalbox",
+        "credentials.json",
+      ),
+    },
+    vercel: {
+      api: e.SIGNALBOX_VERCEL_API ?? null,
+      token: e.SIGNALBOX_VERCEL_TOKEN ?? null,
+      team: e.SIGNALBOX_VERCEL_TEAM ?? null,
+    },
+    allowNetworks: e.SIGNALBOX_ALLOW_NETWORKS.split(",").filter(Boolean),
+    logLevel: e.SIGNALBOX_LOG_LEVEL,
+    build: {
+      timeoutMs: e.SIGNALBOX_BUILD_TIMEOUT_S * 1_000,
+      memoryBytes: e.SIGNALBOX_BUILD_MEMORY_MB * 2 ** 20,
+      diskBytes: e.SIGNALBOX_BUILD_DISK_MB * 2 ** 20,
+      concurrency: e.SIGNALBOX_BUILD_CONCURRENCY,
+    },
+    networkEnv: networkSettings(env),
+    path: env.PATH ?? "/usr/local/bin:/usr/bin:/bin",
+  };
+}
+
+const NETWORK_VARIABLES = [
+  "HTTP_PROXY",
+  "HTTPS_PROXY",
+  "NO_PROXY",
+  "http_proxy",
+  "https_proxy",
+  "no_proxy",
+  "NODE_EXTRA_CA_CERTS",
+  "SSL_CERT_FILE",
+  "SSL_CERT_DIR",
+  "GIT_SSL_CAINFO",
+  "npm_config_registry",
+  "npm_config_cafile",
+] as const;
+
+function networkSettings(env: NodeJS.ProcessEnv): Record<string, string> {
+  const settings: Record<string, string> = {};
+  for (const name of NETWORK_VARIABLES) {
+    const value = env[name];
+    if (value) settings[name] = value;
+  }
+  return settings;
+}
+
+/** `FOO= signalbox up` means "not set", as everywhere in the shell's world. */
+function dropEmpty(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
+}

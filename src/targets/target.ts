@@ -1,0 +1,105 @@
+import type { Readable } from "node:stream";
+
+/** Environments as the API names them. */
+export type EnvironmentName = "preview" | "staging" | "production";
+
+export type TreeFile = {
+  readonly path: string;
+  readonly sha1: string;
+  readonly size: number;
+  readonly mode: number;
+};
+
+/** Where a deployment's traffic is decided: one project, one environment, and for previews one branch. */
+export type Place = {
+  /** The project's id at the target (`prj_…` on Vercel). */
+  readonly targetProjectId: string;
+  /** The project's name with us; host names are made of it. */
+  readonly project: string;
+  readonly environment: EnvironmentName;
+  /** Null only where the source knows no branch. */
+  readonly branch: string | null;
+};
+
+export type BuildInput = Place & {
+  /** Idempotency key of the side effect: a second call with it returns the first build's id, never a second build. */
+  readonly key: string;
+  readonly files: readonly TreeFile[];
+  readonly settings: {
+    readonly framework?: string;
+    readonly installCommand?: string;
+    readonly buildCommand?: string;
+    readonly outputDirectory?: string;
+    readonly rootDirectory?: string;
+    readonly startCommand?: string;
+  };
+  readonly env: Readonly<Record<string, string>>;
+  readonly commit: { readonly sha: string | null; readonly message: string | null; readonly dirty: boolean };
+  /** True: build again although the same tree was built before. */
+  readonly force: boolean;
+};
+
+export type TargetDeployment = {
+  readonly id: string;
+  readonly state: "queued" | "building" | "ready" | "error" | "canceled";
+  /** Immutable URL of this deployment, with scheme. */
+  readonly url: string;
+  /** Set in `error`: the vendor's code and one sentence. */
+  readonly error: { readonly code: string; readonly message: string } | null;
+  /** True when an earlier artifact was reused and nothing was built. */
+  readonly reused: boolean;
+  /** When the build itself began, by the target's clock. */
+  readonly buildStartedAt: Date | null;
+  /** "server" when the release runs a process; "static" when it is files only. */
+  readonly kind: "static" | "server" | "unknown";
+};
+
+export type TargetLogLine = {
+  readonly at: Date;
+  readonly stream: "stdout" | "stderr" | "command";
+  readonly text: string;
+};
+
+/** Share of the environment's traffic by target deployment id; whole percents that sum to 100, or empty when nothing serves. */
+export type Traffic = Readonly<Record<string, number>>;
+
+/**
+ * Port: where code is built and served. Implemented in `src/providers/target/`, one file each; every one passes
+ * `test/contract/target.ts`. A method throws AppError: `upstream` for the vendor's fault (retry), `unprocessable` for ours.
+ */
+export type Target = {
+  readonly name: string;
+  /** Finds or makes the project, with its custom environment `staging`. Idempotent by name. */
+  ensureProject(name: string, signal: AbortSignal): Promise<{ targetProjectId: string }>;
+  /** Stores one file by digest. Idempotent. */
+  upload(file: { sha1: string; size: number; body: Readable }, signal: AbortSignal): Promise<void>;
+  /** Starts a build without giving it traffic. */
+  build(
+    input: BuildInput,
+    signal: AbortSignal,
+  ): Promise<{ kind: "accepted"; targetDeploymentId: string } | { kind: "missing_files"; missing: string[] }>;
+  /** What the target says of it now. @throws AppError `not_found` when it has no such deployment. */
+  observe(targetDeploymentId: string, signal: AbortSignal): Promise<TargetDeployment>;
+  /** The build log from its beginning, followed until the build ends. */
+  logs(targetDeploymentId: string, signal: AbortSignal): AsyncIterable<TargetLogLine>;
+  /** Ends a build that is queued or running. Done already: no error. */
+  cancel(targetDeploymentId: string, signal: AbortSignal): Promise<void>;
+  /** The hosts that the place's traffic comes in by, without port; the first one is the main one. */
+  hosts(place: Place): readonly string[];
+  /** The URL that people use for a host, with scheme and port. */
+  publicUrl(host: string): string;
+  /** Who serves the place now, as observed at the target. */
+  traffic(place: Place, signal: AbortSignal): Promise<Traffic>;
+  /**
+   * Gives `to` `weight` percent of the place's traffic, `from` the rest; 100 ends a split. `steps` is the whole plan,
+   * ascending and ending in 100. Idempotent: a weight already reached is done. `unsupported`: the target cannot split here.
+   */
+  shift(
+    change: { place: Place; from: string | null; to: string; weight: number; steps: readonly number[] },
+    signal: AbortSignal,
+  ): Promise<"done" | "unsupported">;
+  /** All traffic back to `to`, which has served this place before; ends a split. Never builds. Idempotent. */
+  rollback(change: { place: Place; from: string; to: string }, signal: AbortSignal): Promise<void>;
+  /** Lets a release go that will not be rolled back to: its process ends and its files may be collected. */
+  retire(targetDeploymentId: string, signal: AbortSignal): Promise<void>;
+};
