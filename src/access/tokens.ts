@@ -1,0 +1,75 @@
+import { createHash } from "node:crypto";
+import type { Clock } from "../foundation/clock.ts";
+import type { Database } from "../foundation/db.ts";
+import { AppError } from "../foundation/errors.ts";
+import { type Ids, randomText } from "../foundation/ids.ts";
+import { type Actor, type Role, requireRole, systemActor } from "./actor.ts";
+import { audit } from "./audit.ts";
+import type { AccessTables } from "./tables.ts";
+
+type Deps = { readonly db: Database<AccessTables>; readonly clock: Clock; readonly ids: Ids };
+
+/** Makes a token. The answer's `token` is the only time that it is seen. */
+export async function createToken(
+  deps: Deps,
+  actor: Actor,
+  input: { name: string; role: Role },
+): Promise<{ id: string; token: string }> {
+  requireRole(actor, "owner");
+  const id = deps.ids("tok");
+  const token = `sbx_${randomText(32)}`;
+  const at = deps.clock.now();
+  await deps.db.transaction().execute(async (tx) => {
+    await tx
+      .insertInto("tokens")
+      .values({ id, name: input.name, role: input.role, token_hash: hashToken(token), created_at: at })
+      .execute();
+    await audit(tx, { actor, action: "token.create", subject: { type: "token", id }, details: input, at });
+  });
+  return { id, token };
+}
+
+/** Makes the first owner token of a fresh installation; null when there is an owner already. */
+export async function ensureOwnerToken(deps: Deps): Promise<string | null> {
+  const owner = await deps.db
+    .selectFrom("tokens")
+    .select("id")
+    .where("role", "=", "owner")
+    .where("revoked_at", "is", null)
+    .executeTakeFirst();
+  if (owner) return null;
+  return (await createToken(deps, systemActor("setup"), { name: "owner", role: "owner" })).token;
+}
+
+/** Ends a token. @throws AppError `not_found` when there is none with this id, or it has ended already. */
+export async function revokeToken(deps: Deps, actor: Actor, id: string): Promise<void> {
+  requireRole(actor, "owner");
+  const at = deps.clock.now();
+  await deps.db.transaction().execute(async (tx) => {
+    const revoked = await tx
+      .updateTable("tokens")
+      .set({ revoked_at: at })
+      .where("id", "=", id)
+      .where("revoked_at", "is", null)
+      .executeTakeFirst();
+    if (revoked.numUpdatedRows !== 1n) {
+      throw new AppError("not_found", `There is no active token ${id}.`, { hint: "List them with GET /api/tokens." });
+    }
+    await audit(tx, { actor, action: "token.revoke", subject: { type: "token", id }, at });
+  });
+}
+
+/** Who a token belongs to; null when it is unknown or revoked. The lookup is by hash, so timing tells nothing. */
+export async function findActor(deps: Pick<Deps, "db">, token: string): Promise<Actor | null> {
+  const row = await deps.db
+    .selectFrom("tokens")
+    .select(["id", "name", "role"])
+    .where("token_hash", "=", hashToken(token))
+    .where("revoked_at", "is", null)
+    .executeTakeFirst();
+  return row ? { kind: "token", ...row } : null;
+}
+
+function hashToken(token: string): Buffer {
+  return createHash("sha256").update(token).digest();
+}
