@@ -7,7 +7,10 @@ const { version, accent } = JSON.parse(readFileSync(new URL("./src/version.json"
 /** Writes the release into the page itself, so that every answer, page or API, says which version made it. */
 const stampVersion = {
   name: "stamp-version",
-  transformIndexHtml: (html) => html.replaceAll("%VERSION%", version).replaceAll("%ACCENT%", accent),
+  transformIndexHtml: (html) => ({
+    html: html.replaceAll("%VERSION%", version).replaceAll("%ACCENT%", accent),
+    tags: [{ tag: "style", children: `:root{--accent:${accent}}`, injectTo: "head" }],
+  }),
 };
 
 export default defineConfig({

@@ -43,14 +43,16 @@ function Viaduct() {
     <g fill="#59465a">
       <rect x="0" y="262" width="640" height="16" />
       {arches.map((x) => (
-        <path
-          key={x}
-          d={`M${x - 48} 278 h16 v100 h-16z M${x - 32} 278 h64 v4 q-32 0 -32 0 q-32 4 -32 44z M${x + 32} 278 v48 q0 -44 -32 -44z`}
-        />
+        <path key={x} d={archPath(x)} />
       ))}
     </g>
   );
 }
+
+const archPath = (x) =>
+  `M${x - 48} 278 h16 v100 h-16z ` +
+  `M${x - 32} 278 h64 v4 q-32 0 -32 0 q-32 4 -32 44z ` +
+  `M${x + 32} 278 v48 q0 -44 -32 -44z`;
 
 function Train() {
   const carriages = [110, 206, 302];
