@@ -15,7 +15,11 @@ export function systemActor(name: string): Actor {
 /** @throws AppError `forbidden` when the actor's role is below `needed`. */
 export function requireRole(actor: Actor, needed: Role): void {
   if (ROLES.indexOf(actor.role) >= ROLES.indexOf(needed)) return;
-  throw new AppError("forbidden", `This needs the role "${needed}"; the token "${actor.name}" has "${actor.role}".`, {
-    hint: `Ask an owner for a token with the role "${needed}".`,
-  });
+  throw new AppError(
+    "forbidden",
+    `This needs the role "${needed}"; the token "${actor.name}" has "${actor.role}".`,
+    {
+      hint: `Ask an owner for a token with the role "${needed}".`,
+    },
+  );
 }

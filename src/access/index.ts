@@ -8,6 +8,7 @@
  */
 export { type Actor, type Role, requireRole, systemActor } from "./actor.ts";
 export { type AuditEntry, audit } from "./audit.ts";
+export { type ActorEnv, authenticate } from "./authenticate.ts";
 export { type IdempotentAnswer, once } from "./once.ts";
 export type { AccessTables } from "./tables.ts";
 export { createToken, ensureOwnerToken, findActor, revokeToken } from "./tokens.ts";

@@ -81,7 +81,11 @@ async function claim(
   return { status: found.status, body: found.body };
 }
 
-async function settle(deps: { db: Database<AccessTables> }, row: Key, answer: IdempotentAnswer): Promise<void> {
+async function settle(
+  deps: { db: Database<AccessTables> },
+  row: Key,
+  answer: IdempotentAnswer,
+): Promise<void> {
   const update = deps.db
     .updateTable("idempotency_keys")
     .set({ status: answer.status, body: JSON.stringify(answer.body) });

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
+import { sql } from "kysely";
 import type { Clock } from "../foundation/clock.ts";
-import type { Database } from "../foundation/db.ts";
+import type { Database, Tx } from "../foundation/db.ts";
 import { AppError } from "../foundation/errors.ts";
 import { type Ids, randomText } from "../foundation/ids.ts";
 import { type Actor, type Role, requireRole, systemActor } from "./actor.ts";
@@ -16,29 +17,25 @@ export async function createToken(
   input: { name: string; role: Role },
 ): Promise<{ id: string; token: string }> {
   requireRole(actor, "owner");
-  const id = deps.ids("tok");
-  const token = `sbx_${randomText(32)}`;
-  const at = deps.clock.now();
-  await deps.db.transaction().execute(async (tx) => {
-    await tx
-      .insertInto("tokens")
-      .values({ id, name: input.name, role: input.role, token_hash: hashToken(token), created_at: at })
-      .execute();
-    await audit(tx, { actor, action: "token.create", subject: { type: "token", id }, details: input, at });
-  });
-  return { id, token };
+  return deps.db.transaction().execute((tx) => insertToken(deps, tx, actor, input));
 }
 
-/** Makes the first owner token of a fresh installation; null when there is an owner already. */
+/**
+ * Makes the first owner token of a fresh installation; null when there is an owner already. The table lock lets one
+ * of several replicas that start together win.
+ */
 export async function ensureOwnerToken(deps: Deps): Promise<string | null> {
-  const owner = await deps.db
-    .selectFrom("tokens")
-    .select("id")
-    .where("role", "=", "owner")
-    .where("revoked_at", "is", null)
-    .executeTakeFirst();
-  if (owner) return null;
-  return (await createToken(deps, systemActor("setup"), { name: "owner", role: "owner" })).token;
+  return deps.db.transaction().execute(async (tx) => {
+    await sql`lock table tokens in share row exclusive mode`.execute(tx);
+    const owner = await tx
+      .selectFrom("tokens")
+      .select("id")
+      .where("role", "=", "owner")
+      .where("revoked_at", "is", null)
+      .executeTakeFirst();
+    if (owner) return null;
+    return (await insertToken(deps, tx, systemActor("setup"), { name: "owner", role: "owner" })).token;
+  });
 }
 
 /** Ends a token. @throws AppError `not_found` when there is none with this id, or it has ended already. */
@@ -53,7 +50,9 @@ export async function revokeToken(deps: Deps, actor: Actor, id: string): Promise
       .where("revoked_at", "is", null)
       .executeTakeFirst();
     if (revoked.numUpdatedRows !== 1n) {
-      throw new AppError("not_found", `There is no active token ${id}.`, { hint: "List them with GET /api/tokens." });
+      throw new AppError("not_found", `There is no active token ${id}.`, {
+        hint: "List them with GET /api/tokens.",
+      });
     }
     await audit(tx, { actor, action: "token.revoke", subject: { type: "token", id }, at });
   });
@@ -68,6 +67,23 @@ export async function findActor(deps: Pick<Deps, "db">, token: string): Promise<
     .where("revoked_at", "is", null)
     .executeTakeFirst();
   return row ? { kind: "token", ...row } : null;
+}
+
+async function insertToken(
+  deps: Deps,
+  tx: Tx<AccessTables>,
+  actor: Actor,
+  input: { name: string; role: Role },
+): Promise<{ id: string; token: string }> {
+  const id = deps.ids("tok");
+  const token = `sbx_${randomText(32)}`;
+  const at = deps.clock.now();
+  await tx
+    .insertInto("tokens")
+    .values({ id, name: input.name, role: input.role, token_hash: hashToken(token), created_at: at })
+    .execute();
+  await audit(tx, { actor, action: "token.create", subject: { type: "token", id }, details: input, at });
+  return { id, token };
 }
 
 function hashToken(token: string): Buffer {

@@ -1,0 +1,35 @@
+/** `npm test [-- vitest arguments]`: every test, then one plain line with the counts. Under CI a skipped test fails the run. */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const dir = mkdtempSync(join(tmpdir(), "signalbox-report-"));
+const report = join(dir, "report.json");
+const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+const vitest = "node_modules/vitest/vitest.mjs";
+const run = spawnSync(process.execPath, [vitest, "run", ...reporters, ...process.argv.slice(2)], {
+  stdio: "inherit",
+});
+
+const counts = readCounts();
+rmSync(dir, { recursive: true });
+const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : "";
+console.log(`${counts.passed} passed, ${counts.failed} failed${skipped}`);
+
+const skippedInCi = process.env.CI === "true" && counts.skipped > 0;
+if (skippedInCi) console.error("Under CI=true nothing may be skipped.");
+process.exit(run.status !== 0 || counts.passed === 0 || skippedInCi ? 1 : 0);
+
+function readCounts(): { passed: number; failed: number; skipped: number } {
+  try {
+    const result = JSON.parse(readFileSync(report, "utf8"));
+    return {
+      passed: result.numPassedTests,
+      failed: result.numFailedTests,
+      skipped: result.numPendingTests + result.numTodoTests,
+    };
+  } catch {
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+}
