@@ -11,6 +11,7 @@ export function createApi({ shelf, orders, live }) {
   app.use(async (context, next) => {
     await next();
     context.header("x-storefront-version", release.version);
+    context.header("x-storefront-instance", release.instance);
   });
 
   app.get("/healthz", (context) => {

@@ -2,6 +2,7 @@ import { WebSocketServer } from "ws";
 import { release } from "./release.js";
 
 const HEARTBEAT_MS = 1_000;
+const HELLO = JSON.stringify({ type: "hello", version: release.version, instance: release.instance });
 
 /** Tells everyone who listens, by WebSocket or by server-sent events, what leaves and enters the shelf. */
 export function createLive(shelf) {
@@ -30,7 +31,7 @@ export function createLive(shelf) {
       streams.add(stream);
       await stream.writeSSE({
         event: "hello",
-        data: JSON.stringify({ type: "hello", version: release.version }),
+        data: HELLO,
       });
       await new Promise((resolve) => {
         stream.onAbort(resolve);
@@ -52,5 +53,5 @@ function greet(socket) {
   socket.on("message", (data) =>
     socket.send(JSON.stringify({ type: "echo", text: String(data), version: release.version })),
   );
-  socket.send(JSON.stringify({ type: "hello", version: release.version }));
+  socket.send(HELLO);
 }
