@@ -43,7 +43,7 @@ export async function startEmbeddedPostgres(
   await mkdir(options.dir, { recursive: true });
   const home = await preparePostgresHome(join(options.dir, "postgres"));
   const settings = await readSettings(join(options.dir, "postgres.json"));
-  const running = await runningPid(home.data);
+  const running = await runningPostgres(home.data);
   if (running !== null) {
     const port = await portOf(home.data, settings.port);
     await waitUntilReady(deps, { ...settings, port }, running, join(options.dir, "postgres.log"));
@@ -73,7 +73,7 @@ async function readSettings(file: string): Promise<Settings> {
 }
 
 /** The pid in `postmaster.pid`, if that process lives and is a Postgres. A pid reused by another program is no server. */
-async function runningPid(data: string): Promise<number | null> {
+export async function runningPostgres(data: string): Promise<number | null> {
   const file = await readFile(join(data, "postmaster.pid"), "utf8").catch(() => null);
   const pid = Number(file?.split("\n")[0]);
   if (!Number.isInteger(pid) || pid <= 0 || !isAlive(pid)) return null;
@@ -205,7 +205,7 @@ function handle(
     pid,
     adopted,
     stop: async () => {
-      if ((await runningPid(home.data)) !== pid) return;
+      if ((await runningPostgres(home.data)) !== pid) return;
       process.kill(pid, "SIGINT");
       const deadline = deps.clock.monotonicMs() + STOP_TIMEOUT_MS;
       while (isAlive(pid) && deps.clock.monotonicMs() < deadline) await deps.clock.sleep(20);

@@ -1,0 +1,159 @@
+import { join } from "node:path";
+import type { Config } from "../config.ts";
+import type { Clock } from "../foundation/clock.ts";
+import { type EmbeddedPostgres, startEmbeddedPostgres } from "../foundation/embedded-postgres.ts";
+import { messageOf } from "../foundation/errors.ts";
+import type { Log } from "../foundation/log.ts";
+import { isAlive } from "../foundation/process.ts";
+import { adoptGateway } from "./adopt-gateway.ts";
+import { type Child, superviseChild } from "./child.ts";
+import { lives, lockDirectory, nameOf, type ProcessName } from "./lock.ts";
+import { readSecrets } from "./secrets.ts";
+import { readState, removeState, type SupervisorState, writeState } from "./state.ts";
+
+/** Where everything is, once it answers. */
+export type Running = {
+  readonly url: string;
+  readonly dockUrl: string;
+  readonly gatewayUrl: string;
+  /** The one-time owner token: only on the start that made it. */
+  readonly token: string | null;
+  readonly pids: Readonly<Record<string, number>>;
+};
+
+export type SuperviseDeps = {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly config: Config;
+  /** The command that starts `signalbox`, without arguments: `[node, main.ts]`. */
+  readonly command: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  /** Ends the app processes that outlive the dock. */
+  stopApps(): Promise<void>;
+};
+
+const STOP_GRACE_MS = 15_000;
+const POSTGRES_WATCH_MS = 100;
+
+/** Starts everything; `stop` ends it in the order that loses nothing. @throws AppError with what could not start. */
+export async function supervise(deps: SuperviseDeps): Promise<{ running: Running; stop(): Promise<void> }> {
+  const { config } = deps;
+  const lock = await lockDirectory(config.dir);
+  const stops: (() => Promise<void>)[] = [lock.release, () => removeState(config.dir)];
+  const stop = async () => {
+    for (const each of stops.splice(0).reverse()) await each();
+  };
+  try {
+    const before = await readState(config.dir);
+    if (before) await waitForOrphans(deps, before);
+    await readSecrets(config.dir);
+    const postgres = config.databaseUrl === null ? await keepPostgres(deps) : null;
+    if (postgres) stops.push(postgres.stop);
+    stops.push(() => deps.stopApps());
+    const databaseUrl = config.databaseUrl ?? postgres?.databaseUrl() ?? "";
+    const processes: Record<string, ProcessName> = {};
+    const start = (name: string) => startProcess(deps, name, databaseUrl, processes);
+    const gateway = (await adoptGateway(deps, before)) ?? start("gateway");
+    const children = [gateway, start("dock"), start("control")];
+    for (const child of children) stops.push(() => child.stop(STOP_GRACE_MS));
+    const [gatewayReady, dockReady, controlReady] = await Promise.all(children.map((child) => child.ready));
+    const state = stateOf(config, {
+      gateway: gatewayReady?.port,
+      dock: dockReady?.port,
+      control: controlReady?.port,
+    });
+    const report = (): SupervisorState => ({
+      ...state,
+      supervisor: nameOf(process.pid),
+      processes: {
+        ...processes,
+        ...namesOf([gateway]),
+        ...(postgres ? { postgres: nameOf(postgres.pid()) } : {}),
+      },
+    });
+    await writeState(config.dir, report());
+    const pids = Object.fromEntries(Object.entries(report().processes).map(([name, { pid }]) => [name, pid]));
+    const token = controlReady?.ownerToken ?? null;
+    return { running: { ...state, token, pids: { supervisor: process.pid, ...pids } }, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function stateOf(config: Config, ports: Record<"gateway" | "dock" | "control", number | undefined>) {
+  const host = config.host === "0.0.0.0" || config.host === "::" ? "127.0.0.1" : config.host;
+  return {
+    url: `http://${host}:${ports.control ?? config.port}`,
+    dockUrl: `http://${host}:${ports.dock ?? config.dockPort}`,
+    gatewayUrl: `http://${host}:${ports.gateway ?? config.gatewayPort}`,
+  };
+}
+
+function namesOf(children: readonly Child[]): Record<string, ProcessName> {
+  return Object.fromEntries(children.map((child) => [child.name, nameOf(child.pid() ?? 0)]));
+}
+
+function startProcess(
+  deps: SuperviseDeps,
+  name: string,
+  databaseUrl: string,
+  processes: Record<string, ProcessName>,
+): Child {
+  return superviseChild(deps, {
+    name,
+    command: [...deps.command, "start", name],
+    env: { ...deps.env, DATABASE_URL: databaseUrl, SIGNALBOX_DIR: deps.config.dir },
+    logFile: join(deps.config.dir, "log", `${name}.log`),
+    onStart: (pid) => {
+      processes[name] = nameOf(pid);
+      // Best effort: the file tells `down` and people what runs; the lock, not this file, decides who may start.
+      void readState(deps.config.dir)
+        .then(
+          (state) =>
+            state &&
+            writeState(deps.config.dir, { ...state, processes: { ...state.processes, ...processes } }),
+        )
+        .catch((error) => deps.log.warn({ err: error }, "could not write supervisor.json"));
+    },
+  });
+}
+
+/** The embedded Postgres, started again whenever it dies. */
+async function keepPostgres(
+  deps: SuperviseDeps,
+): Promise<{ databaseUrl(): string; pid(): number; stop(): Promise<void> }> {
+  const stopping = new AbortController();
+  let postgres: EmbeddedPostgres = await startEmbeddedPostgres(deps, { dir: deps.config.dir });
+  const watch = async () => {
+    while (!stopping.signal.aborted) {
+      await deps.clock.sleep(POSTGRES_WATCH_MS, stopping.signal).catch(() => {});
+      if (stopping.signal.aborted || isAlive(postgres.pid)) continue;
+      deps.log.warn({ pid: postgres.pid }, "postgres died; starting it again");
+      await startEmbeddedPostgres(deps, { dir: deps.config.dir }).then(
+        (started) => {
+          postgres = started;
+        },
+        (error) => deps.log.error({ err: error }, `postgres did not start: ${messageOf(error)}`),
+      );
+    }
+  };
+  const watching = watch();
+  return {
+    databaseUrl: () => postgres.databaseUrl,
+    pid: () => postgres.pid,
+    stop: async () => {
+      stopping.abort();
+      await watching;
+      await postgres.stop();
+    },
+  };
+}
+
+/** The dock and the control plane of a killed supervisor end by themselves; their ports are free once they are gone. */
+async function waitForOrphans(deps: SuperviseDeps, before: SupervisorState): Promise<void> {
+  const orphans = ["dock", "control"].flatMap((name) => before.processes[name] ?? []);
+  const deadline = deps.clock.monotonicMs() + STOP_GRACE_MS;
+  while (orphans.some(lives) && deps.clock.monotonicMs() < deadline) await deps.clock.sleep(20);
+  for (const orphan of orphans.filter(lives)) process.kill(orphan.pid, "SIGKILL");
+}
