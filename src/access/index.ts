@@ -10,5 +10,6 @@ export { type Actor, type Role, requireRole, systemActor } from "./actor.ts";
 export { type AuditEntry, audit } from "./audit.ts";
 export { type ActorEnv, authenticate } from "./authenticate.ts";
 export { type IdempotentAnswer, once } from "./once.ts";
+export { tokenRoutes } from "./routes.ts";
 export type { AccessTables } from "./tables.ts";
 export { createToken, ensureOwnerToken, findActor, revokeToken } from "./tokens.ts";

@@ -38,6 +38,18 @@ export async function ensureOwnerToken(deps: Deps): Promise<string | null> {
   });
 }
 
+/** The tokens that are good now, oldest first. */
+export async function listTokens(
+  deps: Pick<Deps, "db">,
+): Promise<{ id: string; name: string; role: Role; createdAt: Date }[]> {
+  return deps.db
+    .selectFrom("tokens")
+    .select(["id", "name", "role", "created_at as createdAt"])
+    .where("revoked_at", "is", null)
+    .orderBy("created_at")
+    .execute();
+}
+
 /** Ends a token. @throws AppError `not_found` when there is none with this id, or it has ended already. */
 export async function revokeToken(deps: Deps, actor: Actor, id: string): Promise<void> {
   requireRole(actor, "owner");

@@ -11,4 +11,4 @@ export { down } from "./down.ts";
 export { readSecrets, type Secrets } from "./secrets.ts";
 export { readState } from "./state.ts";
 export { type Running, supervise } from "./supervise.ts";
-export { up } from "./up.ts";
+export { type UpMessage, up } from "./up.ts";

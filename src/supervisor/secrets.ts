@@ -8,8 +8,6 @@ import { randomText } from "../foundation/ids.ts";
 export type Secrets = {
   /** The control plane's bearer token at the dock. */
   readonly dockToken: string;
-  /** Hex, 32 bytes: encrypts variables in the dock's rows. */
-  readonly dockKey: string;
   /** Hex, 32 bytes: signs the gateway's sticky cookies. */
   readonly cookieSecret: string;
 };
@@ -22,7 +20,6 @@ export async function readSecrets(dir: string): Promise<Secrets> {
   if (known !== null) return JSON.parse(known) as Secrets;
   const made: Secrets = {
     dockToken: `dock_${randomText(32)}`,
-    dockKey: randomBytes(32).toString("hex"),
     cookieSecret: randomBytes(32).toString("hex"),
   };
   const partial = `${file}.${process.pid}`;
