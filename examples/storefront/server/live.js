@@ -2,6 +2,8 @@ import { WebSocketServer } from "ws";
 import { release } from "./release.js";
 
 const HEARTBEAT_MS = 1_000;
+// A busy shop sells faster than anyone reads: each product is told at most four times a second, newest stock wins.
+const STOCK_MS = 250;
 const HELLO = JSON.stringify({ type: "hello", version: release.version, instance: release.instance });
 
 /** Tells everyone who listens, by WebSocket or by server-sent events, what leaves and enters the shelf. */
@@ -13,7 +15,12 @@ export function createLive(shelf) {
     for (const socket of sockets.clients) socket.send(text);
     for (const stream of streams) void stream.writeSSE({ event: message.type, data: text });
   };
-  shelf.events.on("change", (change) => send({ type: "stock", ...change }));
+  const changes = new Map();
+  shelf.events.on("change", (change) => changes.set(change.id, change));
+  const stock = setInterval(() => {
+    for (const change of changes.values()) send({ type: "stock", ...change });
+    changes.clear();
+  }, STOCK_MS);
   const heartbeat = setInterval(
     () => send({ type: "heartbeat", visitors: streams.size + sockets.clients.size }),
     HEARTBEAT_MS,
@@ -41,6 +48,7 @@ export function createLive(shelf) {
     },
     close() {
       clearInterval(heartbeat);
+      clearInterval(stock);
       for (const stream of streams) stream.finish?.();
       for (const socket of sockets.clients) socket.close(1001, "The shop is closing; connect again.");
     },
