@@ -1,0 +1,113 @@
+import { type CountersByRelease, newTally, readTally, type Tally } from "./counters.ts";
+import { openUpstream, type Upstream } from "./pool.ts";
+import { hostName } from "./request-headers.ts";
+import { loadSite, type Site } from "./site.ts";
+import type { HostRoute, Release, Snapshot } from "./snapshot.ts";
+
+/** A release as one worker holds it, from the first snapshot that names it to the last request that it answers. */
+export type Served = {
+  readonly id: string;
+  readonly socket: string | null;
+  readonly tally: Tally;
+  /** Null until the manifest was read. */
+  site: Site | null;
+  /** Reads the manifest, once; after a failure, again at the next call. */
+  load(): Promise<Site>;
+  /** Null for a release without a process. */
+  readonly upstream: Upstream | null;
+};
+
+export type HostEntry = { readonly host: string; readonly route: HostRoute; readonly only: Served | null };
+
+/** What a worker serves: swapped whole, between two requests. */
+export type Table = {
+  readonly generation: number;
+  apply(snapshot: Snapshot): void;
+  /** @param host the `Host` header as sent */
+  find(host: string): HostEntry | null;
+  release(id: string): Served | null;
+  /** True when the host still sends anybody to the release. */
+  isTarget(host: string, release: string): boolean;
+  counters(): CountersByRelease;
+};
+
+const CACHED_SPELLINGS = 10_000;
+
+export function createTable(): Table {
+  let generation = 0;
+  let hosts = new Map<string, HostEntry>();
+  // `Shop.localhost:8080` → the entry of `shop.localhost`. Only hosts that exist, so that nobody can fill it with others.
+  let spellings = new Map<string, HostEntry>();
+  const releases = new Map<string, Served>();
+
+  const retire = (served: Served) => {
+    releases.delete(served.id);
+    // `close` lets what is in flight finish.
+    void served.upstream?.close();
+  };
+
+  return {
+    get generation() {
+      return generation;
+    },
+    apply(snapshot) {
+      for (const release of Object.values(snapshot.releases)) {
+        const known = releases.get(release.id);
+        if (known !== undefined && known.socket === release.socket) continue;
+        // A restarted app may be given another socket; its counters go on.
+        if (known !== undefined) void known.upstream?.close();
+        releases.set(release.id, serve(release, known?.tally ?? newTally()));
+      }
+      for (const served of [...releases.values()]) {
+        if (!Object.hasOwn(snapshot.releases, served.id)) retire(served);
+      }
+      const next = new Map<string, HostEntry>();
+      for (const [host, route] of Object.entries(snapshot.hosts)) {
+        const first = route.targets.length === 1 ? route.targets[0] : undefined;
+        next.set(host, { host, route, only: (first && releases.get(first.release)) ?? null });
+      }
+      hosts = next;
+      spellings = new Map();
+      generation = snapshot.generation;
+    },
+    find(spelling) {
+      const known = spellings.get(spelling);
+      if (known !== undefined) return known;
+      const entry = hosts.get(hostName(spelling) ?? "") ?? null;
+      if (entry !== null && spellings.size < CACHED_SPELLINGS) spellings.set(spelling, entry);
+      return entry;
+    },
+    release: (id) => releases.get(id) ?? null,
+    isTarget: (host, release) =>
+      hosts.get(host)?.route.targets.some((target) => target.release === release && target.weight > 0) ??
+      false,
+    counters() {
+      return Object.fromEntries([...releases].map(([id, { tally }]) => [id, readTally(tally)]));
+    },
+  };
+}
+
+function serve(release: Release, tally: Tally): Served {
+  let loading: Promise<Site> | null = null;
+  const served: Served = {
+    id: release.id,
+    socket: release.socket,
+    tally,
+    site: null,
+    upstream: release.socket === null ? null : openUpstream(release.socket),
+    load() {
+      loading ??= loadSite(release.manifest).then(
+        (site) => {
+          served.site = site;
+          return site;
+        },
+        (error) => {
+          loading = null;
+          throw error;
+        },
+      );
+      return loading;
+    },
+  };
+  return served;
+}

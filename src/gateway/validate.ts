@@ -1,0 +1,104 @@
+import { isAbsolute } from "node:path";
+import { AppError } from "../foundation/errors.ts";
+import type { Snapshot } from "./snapshot.ts";
+
+type Fields = Readonly<Record<string, unknown>>;
+
+// Ids travel in a cookie whose separator is a dot, and in a response header.
+const ID = /^[A-Za-z0-9_-]{1,128}$/;
+const HOST = /^[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_])?$|^\[[0-9a-f:.]+\]$/;
+// `sockaddr_un.sun_path` holds 108 bytes with its NUL on Linux, 104 elsewhere.
+const SOCKET_PATH_BYTES = 103;
+
+/**
+ * Checks what somebody pushed or what was read from disk.
+ * @throws AppError `bad_request` with every problem in `details`, as `path: problem` strings
+ */
+export function parseSnapshot(value: unknown): Snapshot {
+  const problems = snapshotProblems(value);
+  if (problems.length > 0) {
+    throw new AppError("bad_request", `The snapshot has ${problems.length} problem(s): ${problems[0]}`, {
+      hint: "Nothing was changed. Correct the problems in `details` and push again.",
+      details: problems,
+    });
+  }
+  return value as Snapshot;
+}
+
+/** Every problem of a snapshot; empty when it can be served. */
+export function snapshotProblems(value: unknown): string[] {
+  if (!isFields(value)) return ["snapshot: must be an object"];
+  const problems: string[] = [];
+  if (value.version !== 1) problems.push(`version: must be 1, not ${JSON.stringify(value.version)}`);
+  if (!isWhole(value.generation) || value.generation < 1) {
+    problems.push("generation: must be a whole number from 1");
+  }
+  const releases = isFields(value.releases) ? value.releases : null;
+  if (releases === null) problems.push("releases: must be an object");
+  for (const [id, release] of Object.entries(releases ?? {})) {
+    problems.push(...releaseProblems(id, release).map((problem) => `releases.${id}${problem}`));
+  }
+  if (!isFields(value.hosts)) return [...problems, "hosts: must be an object"];
+  for (const [host, route] of Object.entries(value.hosts)) {
+    if (!HOST.test(host)) problems.push(`hosts.${host}: must be a lower-case host name without port`);
+    problems.push(...routeProblems(route, releases ?? {}).map((problem) => `hosts.${host}${problem}`));
+  }
+  return problems;
+}
+
+function releaseProblems(id: string, release: unknown): string[] {
+  if (!isFields(release)) return [": must be an object"];
+  const problems: string[] = [];
+  if (!ID.test(id)) problems.push(": the id must be 1 to 128 of A-Z, a-z, 0-9, _ and -");
+  if (release.id !== id) problems.push(`.id: must be "${id}", the key it is under`);
+  if (typeof release.project !== "string" || release.project === "")
+    problems.push(".project: must be a text");
+  if (!isAbsolutePath(release.manifest)) problems.push(".manifest: must be an absolute path");
+  if (release.socket !== null && !isAbsolutePath(release.socket)) {
+    problems.push(".socket: must be an absolute path or null");
+  } else if (typeof release.socket === "string" && Buffer.byteLength(release.socket) > SOCKET_PATH_BYTES) {
+    problems.push(`.socket: is longer than ${SOCKET_PATH_BYTES} bytes, which no unix socket's path can be`);
+  }
+  return problems;
+}
+
+function routeProblems(route: unknown, releases: Fields): string[] {
+  if (!isFields(route)) return [": must be an object"];
+  const { targets, rollout } = route;
+  const problems: string[] = [];
+  if (rollout !== null && !(typeof rollout === "string" && ID.test(rollout))) {
+    problems.push(".rollout: must be null, or 1 to 128 of A-Z, a-z, 0-9, _ and -");
+  }
+  if (!Array.isArray(targets) || targets.length === 0) return [...problems, ".targets: must have an entry"];
+  if (targets.length > 1 && rollout === null) problems.push(".rollout: a split needs one");
+  let total = 0;
+  const seen = new Set<unknown>();
+  for (const [index, target] of targets.entries()) {
+    const at = `.targets[${index}]`;
+    if (!isFields(target)) {
+      problems.push(`${at}: must be an object`);
+      continue;
+    }
+    if (typeof target.release !== "string" || !Object.hasOwn(releases, target.release)) {
+      problems.push(`${at}.release: ${JSON.stringify(target.release)} is not in releases`);
+    }
+    if (seen.has(target.release)) problems.push(`${at}.release: is named twice`);
+    seen.add(target.release);
+    if (isWhole(target.weight) && target.weight >= 0 && target.weight <= 100) total += target.weight;
+    else problems.push(`${at}.weight: must be a whole percent from 0 to 100`);
+  }
+  if (total !== 100) problems.push(`.targets: weights must sum to 100, not ${total}`);
+  return problems;
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isWhole(value: unknown): value is number {
+  return Number.isSafeInteger(value);
+}
+
+function isAbsolutePath(value: unknown): value is string {
+  return typeof value === "string" && isAbsolute(value) && !value.includes("\0");
+}
