@@ -52,6 +52,12 @@ async function deploy({ api, gatewayUrl }: Instance, files: readonly SourceFile[
   const deployment = assertLive(await api.waitFor(deploymentId, undefined, 10));
   const publicUrl = deployment.urls[0] ?? deployment.url ?? gatewayUrl;
   const page = await getThroughGateway(publicUrl, `/${files[0]?.path}`);
+  const servedBy = page.headers["x-signalbox-deployment"];
+  if (servedBy !== undefined && servedBy !== deployment.targetDeploymentId) {
+    throw new Error(
+      `${publicUrl} is served by ${servedBy} after ${deployment.targetDeploymentId} became "live".`,
+    );
+  }
   if (page.status !== 200 || page.body !== files[0]?.body.toString()) {
     throw new Error(`${publicUrl} answered ${page.status} right after "live": ${page.body.slice(0, 200)}`);
   }

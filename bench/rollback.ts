@@ -15,7 +15,8 @@ const WEB_SOCKETS = 50;
 const STREAMS = 4;
 const THINK_MS = 20;
 const PROJECT = "storefront";
-const [GOOD, BAD] = ["1.0.0", "2.0.0"] as const;
+const VERSIONS = ["1.0.0", "2.0.0"] as const;
+type Version = (typeof VERSIONS)[number];
 
 // How long traffic goes on between a flip and the next: enough for every visitor to have met both releases.
 const SETTLE_MS = 400;
@@ -31,13 +32,12 @@ environments:
 type Flip = { lastOldMs: number; acknowledgedMs: number; reportedMs: number; stale: number };
 
 /**
- * The storefront in two versions under load. Each round ships the newer one for real, then takes it back by the API
- * and looks at when its last answer reached a client.
+ * The storefront in two versions under load. Each round takes the one that serves back to the other by the API, and
+ * looks at when the last answer of the one that had served reached a client.
  */
 export async function run(): Promise<BenchResult> {
   return withInstance(async (instance) => {
-    const trees = await sendVersions(instance);
-    await ship(instance, trees[GOOD]);
+    const deployments = await shipVersions(instance);
     const load = new Load({
       port: instance.gatewayPort,
       host: `${PROJECT}.localhost:${instance.gatewayPort}`,
@@ -50,10 +50,10 @@ export async function run(): Promise<BenchResult> {
     const startedAt = machineMs();
     const flips: Flip[] = [];
     try {
+      let [to, from] = VERSIONS as readonly [Version, Version];
       for (let index = 0; index < FLIPS; index++) {
-        await ship(instance, trees[BAD]);
-        await sleep(SETTLE_MS);
-        flips.push(await takeBack(instance, load));
+        flips.push(await takeBack(instance, load, from, { version: to, id: deployments[to] }));
+        [to, from] = [from, to];
       }
     } finally {
       await load.stop();
@@ -62,11 +62,20 @@ export async function run(): Promise<BenchResult> {
   });
 }
 
-async function sendVersions({ api }: Instance): Promise<Record<typeof GOOD | typeof BAD, string>> {
+/** Both versions through production, the newer one last; their deployment ids. */
+async function shipVersions({ api }: Instance): Promise<Record<Version, string>> {
   await api.createProject(PROJECT);
   const example = await readTree(join(import.meta.dirname, "../examples/storefront"));
-  const send = async (version: string) => (await api.sendTree(PROJECT, inVersion(example, version))).tree;
-  return { [GOOD]: await send(GOOD), [BAD]: await send(BAD) };
+  const ship = async (version: Version) => {
+    const { tree } = await api.sendTree(PROJECT, inVersion(example, version));
+    const { deploymentId } = await api.trigger({
+      environment: "production",
+      project: PROJECT,
+      source: { tree },
+    });
+    return assertLive(await api.waitFor(deploymentId)).id;
+  };
+  return { "1.0.0": await ship("1.0.0"), "2.0.0": await ship("2.0.0") };
 }
 
 function inVersion(example: readonly SourceFile[], version: string): SourceFile[] {
@@ -77,30 +86,29 @@ function inVersion(example: readonly SourceFile[], version: string): SourceFile[
   ]);
 }
 
-async function ship({ api }: Instance, tree: string): Promise<void> {
-  const { deploymentId } = await api.trigger({
+async function takeBack(
+  { api }: Instance,
+  load: Load,
+  old: Version,
+  to: { version: Version; id: string },
+): Promise<Flip> {
+  await load.take();
+  const askedAt = machineMs();
+  const { durationMs } = await api.rollback({
     environment: "production",
     project: PROJECT,
-    source: { tree },
+    targetDeploymentId: to.id,
   });
-  assertLive(await api.waitFor(deploymentId));
-}
-
-async function takeBack({ api }: Instance, load: Load): Promise<Flip> {
-  const before = countByVersion(await load.take());
-  if (!before.has(BAD)) throw new Error(`${BAD} is live and answered nobody: ${JSON.stringify([...before])}`);
-  const askedAt = machineMs();
-  const { durationMs } = await api.rollback("production", PROJECT);
   const acknowledgedAt = machineMs();
   await sleep(SETTLE_MS);
   const answers = await load.take();
-  if (!countByVersion(answers).has(GOOD))
-    throw new Error(`After the rollback nobody was answered by ${GOOD}.`);
+  if (!countByVersion(answers).has(to.version))
+    throw new Error(`After the rollback ${to.version} answers nobody.`);
   return {
-    lastOldMs: (lastAnswerOf(answers, BAD, askedAt) ?? askedAt) - askedAt,
+    lastOldMs: (lastAnswerOf(answers, old, askedAt) ?? askedAt) - askedAt,
     acknowledgedMs: acknowledgedAt - askedAt,
     reportedMs: durationMs,
-    stale: staleAnswers(answers, BAD, acknowledgedAt),
+    stale: staleAnswers(answers, old, acknowledgedAt),
   };
 }
 

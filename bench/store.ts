@@ -2,7 +2,7 @@ import { randomInt, randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Api, TriggerRequest } from "./support/api.ts";
 import { type Instance, withInstance } from "./support/instance.ts";
-import { childOf } from "./support/process-tree.ts";
+import { pidOf } from "./support/pid-of.ts";
 import type { BenchResult } from "./support/result.ts";
 import { sourceFile } from "./support/tree.ts";
 
@@ -66,7 +66,7 @@ async function killUnderWrites(
   );
   while (record.acknowledged.length < before + WRITERS) await sleep(5);
   await sleep(randomInt(250));
-  process.kill(await childOf(instance.supervisorPid, victim), "SIGKILL");
+  process.kill(await pidOf(instance.dir, victim), "SIGKILL");
   const killedAt = performance.now();
   const promised = record.acknowledged.length;
   // An answer that was on its way may still arrive; the second batch can only come from what was started again.

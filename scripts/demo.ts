@@ -36,6 +36,13 @@ const stream = flags.json ? process.stderr : process.stdout;
 const story = createStory((text) => stream.write(text), stream.isTTY === true && pc.isColorSupported);
 let instance: Instance | null = null;
 
+let interrupted = false;
+process.on("SIGINT", () => {
+  // The terminal and the script that started this one may both pass the same Ctrl-C on.
+  if (!interrupted) void leaveEarly();
+  interrupted = true;
+});
+
 try {
   story.title("Signalbox: a commit goes live, and comes back when it must");
   instance = await start();
@@ -52,6 +59,13 @@ try {
   process.exitCode = 1;
 }
 await instance?.api.close().catch(() => undefined);
+
+async function leaveEarly(): Promise<void> {
+  story.bad("Interrupted.");
+  if (instance && flags.exit) await stop(instance);
+  else if (instance) tellWhatIsLeft(instance);
+  process.exit(130);
+}
 
 async function start(): Promise<Instance> {
   story.act("Start: Postgres, control plane, dock and gateway");

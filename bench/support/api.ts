@@ -16,6 +16,8 @@ export type Deployment = {
   readonly hint: string | null;
   readonly url: string | null;
   readonly urls: readonly string[];
+  /** The dock's id, as the gateway's `x-signalbox-deployment` names it. */
+  readonly targetDeploymentId: string | null;
   readonly weight: number;
   readonly reused: boolean;
   readonly createdAt: string;
@@ -80,8 +82,9 @@ export function createApi({ url, token }: { url: string; token: string }) {
     /** The key defaults to a fresh one: every call is a new deployment. */
     trigger: (request: TriggerRequest, key: string = randomUUID()) =>
       call<{ deploymentId: string }>("POST", "/api/deploy/trigger", request, key),
-    rollback: (environment: Environment, project: string) =>
-      call<Rollback>("POST", "/api/deploy/rollback", { environment, project }, randomUUID()),
+    /** Without a target: to the previous good one. */
+    rollback: (request: { environment: Environment; project: string; targetDeploymentId?: string }) =>
+      call<Rollback>("POST", "/api/deploy/rollback", request, randomUUID()),
     status,
     list: async (query: string) =>
       (await call<{ deployments: Deployment[] }>("GET", `/api/deploy/list?${query}`)).deployments,

@@ -16,7 +16,6 @@ export type Instance = {
   readonly gatewayUrl: string;
   readonly gatewayPort: number;
   readonly token: string;
-  readonly supervisorPid: number;
   readonly api: Api;
   /** Variables for the CLI and its children that make them talk to this instance. */
   readonly environment: Readonly<Record<string, string>>;
@@ -36,7 +35,7 @@ export async function startInstance({ dir, ports }: { dir: string; ports: Ports 
   const started = await signalbox(["up", "--json"], { environment: settings });
   if (started.code !== 0) throw new Error(`signalbox up ended with ${started.code}.\n${started.output}`);
   const line = started.stdout.trim().split("\n").at(-1) ?? "";
-  const { url, dockUrl, gatewayUrl, token, pids } = JSON.parse(line);
+  const { url, dockUrl, gatewayUrl, token } = JSON.parse(line);
   const environment = { ...settings, SIGNALBOX_URL: url, SIGNALBOX_TOKEN: token };
   const api = createApi({ url, token });
   const stop = async () => {
@@ -52,7 +51,6 @@ export async function startInstance({ dir, ports }: { dir: string; ports: Ports 
     gatewayUrl,
     gatewayPort,
     token,
-    supervisorPid: pids.supervisor,
     api,
     environment,
     stop,

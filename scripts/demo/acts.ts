@@ -128,7 +128,7 @@ export async function byHand(
   await load.take();
   story.command(`curl -X POST ${instance.url}/api/deploy/rollback -d '{"environment":"production"}' -H …`);
   const askedAt = machineMs();
-  const { durationMs } = await instance.api.rollback("production", PROJECT);
+  const { durationMs } = await instance.api.rollback({ environment: "production", project: PROJECT });
   const answeredAfter = machineMs() - askedAt;
   await sleep(SETTLE_MS);
   const answers = await load.take();
