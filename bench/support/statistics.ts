@@ -1,4 +1,4 @@
-/** The `share` quantile (0..1) by nearest rank, so that every answer is a value that was really measured. Empty: NaN. */
+/** The `share` quantile (0..1) by nearest rank: every answer is a value that was really measured. Empty: NaN. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   const rank = Math.max(1, Math.ceil(share * sorted.length));

@@ -1,6 +1,6 @@
 import { request } from "undici";
 
-/** GETs `path` of the host of `publicUrl` from the gateway on this machine: `*.localhost` needs no resolver this way. */
+/** GETs `path` of the host of `publicUrl` from the gateway on this machine: no resolver needs to know the host. */
 export async function getThroughGateway(
   publicUrl: string,
   path: string,

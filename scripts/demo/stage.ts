@@ -17,7 +17,7 @@ const DEFAULT_PORTS: Ports = { control: 4700, dock: 4701, gateway: 8080 };
 export const STATE = ".signalbox/demo";
 const dir = join(root, STATE);
 
-/** Starts from nothing, so that the first deploy is a first deploy: what an earlier demo left is stopped and removed. */
+/** Starts from nothing, so that the first deploy is a first one: what an earlier demo left is removed. */
 export async function setTheStage(story: Story): Promise<Instance> {
   await signalbox(["down"], { environment: { SIGNALBOX_DIR: dir } });
   await rm(dir, { recursive: true, force: true });
