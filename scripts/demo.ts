@@ -70,7 +70,7 @@ async function leaveEarly(): Promise<void> {
 async function start(): Promise<Instance> {
   story.act("Start: Postgres, control plane, dock and gateway");
   const startedAt = machineMs();
-  const started = await setTheStage(story);
+  const started = await setTheStage(story, { leaveRunning: !flags.exit });
   story.good(`Up after ${duration(machineMs() - startedAt)}: ${started.url} (gateway ${started.gatewayUrl})`);
   return started;
 }
@@ -135,7 +135,7 @@ function tellWhatIsLeft({ url, gatewayPort }: Instance): void {
     ["  on staging", shop("-staging")],
     ["  the preview of main", shop("-git-main")],
     ["The API", `${url}/api/openapi.json`],
-    ["What was deployed", `SIGNALBOX_DIR=${STATE} npx signalbox list`],
+    ["What was deployed", "npx signalbox list"],
     ["To stop it", `SIGNALBOX_DIR=${STATE} npx signalbox down`],
   ]);
 }

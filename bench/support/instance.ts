@@ -24,9 +24,17 @@ export type Instance = {
 
 export type Ports = { readonly control: number; readonly dock: number; readonly gateway: number };
 
+export type InstanceOptions = {
+  readonly dir: string;
+  readonly ports: Ports;
+  /** True: the user's own CLI gets the token too. Default: nothing outside `dir` is written. */
+  readonly forTheUser?: boolean;
+};
+
 /** Starts Signalbox in `dir` by the command that a user types, on exactly these ports. */
-export async function startInstance({ dir, ports }: { dir: string; ports: Ports }): Promise<Instance> {
+export async function startInstance({ dir, ports, forTheUser = false }: InstanceOptions): Promise<Instance> {
   const settings = {
+    ...(forTheUser ? {} : { XDG_CONFIG_HOME: join(dir, "config") }),
     SIGNALBOX_DIR: dir,
     SIGNALBOX_PORT: String(ports.control),
     SIGNALBOX_DOCK_PORT: String(ports.dock),

@@ -18,12 +18,12 @@ export const STATE = ".signalbox/demo";
 const dir = join(root, STATE);
 
 /** Starts from nothing, so that the first deploy is a first one: what an earlier demo left is removed. */
-export async function setTheStage(story: Story): Promise<Instance> {
+export async function setTheStage(story: Story, options: { leaveRunning: boolean }): Promise<Instance> {
   await signalbox(["down"], { environment: { SIGNALBOX_DIR: dir } });
   await rm(dir, { recursive: true, force: true });
   const ports = await choosePorts(story);
   story.command("npx signalbox up");
-  return startInstance({ dir, ports });
+  return startInstance({ dir, ports, forTheUser: options.leaveRunning });
 }
 
 async function choosePorts(story: Story): Promise<Ports> {
