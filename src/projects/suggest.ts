@@ -1,4 +1,4 @@
-/** The candidate that a misspelt word most likely meant, or null when none is close (a third of its letters wrong at most). */
+/** The candidate that a misspelt word most likely meant; null when none is within a third of its letters. */
 export function closest(word: string, candidates: readonly string[]): string | null {
   let best: string | null = null;
   let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;

@@ -11,7 +11,7 @@ export type VendorDetails = {
   readonly missing?: readonly string[];
 };
 
-/** An answer of 400 and above as an error: `not_found` for 404, `upstream` for what a retry may cure, else `unprocessable`. */
+/** An answer of 400 and above: `not_found` for 404, `upstream` for what a retry may cure, else `unprocessable`. */
 export function refusalOf(answer: { status: number; body: unknown; headers: Headers }): AppError {
   const parsed = ErrorAnswer.safeParse(answer.body);
   const vendor = parsed.success ? parsed.data.error : unexplained(answer.status);

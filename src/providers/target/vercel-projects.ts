@@ -1,5 +1,5 @@
 import { environmentCreateCustomEnvironment } from "@vercel/sdk/funcs/environmentCreateCustomEnvironment.js";
-import { environmentGetProjectsByIdOrNameCustomEnvironments } from "@vercel/sdk/funcs/environmentGetProjectsByIdOrNameCustomEnvironments.js";
+import * as customEnvironments from "@vercel/sdk/funcs/environmentGetProjectsByIdOrNameCustomEnvironments.js";
 import { projectsCreateProject } from "@vercel/sdk/funcs/projectsCreateProject.js";
 import { projectsGetProject } from "@vercel/sdk/funcs/projectsGetProject.js";
 import type { z } from "zod";
@@ -67,17 +67,13 @@ async function createProject(
   );
 }
 
-/** A plan without custom environments (402, 403) still serves production and previews; a staging build says so itself. */
+/** A plan without custom environments (402, 403) still serves the others; a staging build there says so itself. */
 async function ensureStaging(client: VercelClient, idOrName: string, signal: AbortSignal): Promise<void> {
   const scope = scopeOf(client);
+  const list = customEnvironments.environmentGetProjectsByIdOrNameCustomEnvironments;
   const listed = await unlessStatus(
     [402, 403, 404],
-    () =>
-      client.sdk(
-        (core, options) =>
-          environmentGetProjectsByIdOrNameCustomEnvironments(core, { idOrName, ...scope }, options),
-        { signal, read: true },
-      ),
+    () => client.sdk((core, options) => list(core, { idOrName, ...scope }, options), { signal, read: true }),
     null,
   );
   if (listed !== null) {

@@ -1,6 +1,6 @@
 import { projectsRequestPromote } from "@vercel/sdk/funcs/projectsRequestPromote.js";
 import { projectsUpdateProject } from "@vercel/sdk/funcs/projectsUpdateProject.js";
-import { rollingReleaseApproveRollingReleaseStage } from "@vercel/sdk/funcs/rollingReleaseApproveRollingReleaseStage.js";
+import * as approval from "@vercel/sdk/funcs/rollingReleaseApproveRollingReleaseStage.js";
 import { rollingReleaseCompleteRollingRelease } from "@vercel/sdk/funcs/rollingReleaseCompleteRollingRelease.js";
 import { rollingReleaseStartRollingRelease } from "@vercel/sdk/funcs/rollingReleaseStartRollingRelease.js";
 import { AppError } from "../../foundation/errors.ts";
@@ -18,7 +18,7 @@ export type Change = {
   readonly steps: readonly number[];
 };
 
-/** How long a promotion may take to show in the aliases. Vercel's own CLI waits three minutes; its usual time is seconds. */
+/** How long a promotion may take to show in the aliases; the usual time is seconds. */
 const PROMOTION_DEADLINE_MS = 60_000;
 const PROMOTION_POLL_MS = 100;
 
@@ -85,12 +85,15 @@ async function approveStage(
     ...scopeOf(client),
     requestBody: { nextStageIndex, canaryDeploymentId: change.to },
   };
-  await client.sdk((core, options) => rollingReleaseApproveRollingReleaseStage(core, request, options), {
-    signal,
-  });
+  await client.sdk(
+    (core, options) => approval.rollingReleaseApproveRollingReleaseStage(core, request, options),
+    {
+      signal,
+    },
+  );
 }
 
-/** Writes the plan as the project's rolling-release template, then starts a release: its first stage gets traffic at once. */
+/** Writes the plan as the project's template, then starts a rolling release; its first stage begins at once. */
 async function startRelease(
   client: VercelClient,
   change: Change,
