@@ -1,0 +1,10 @@
+import { serve } from "@hono/node-server";
+import { Hono } from "hono";
+
+const app = new Hono();
+
+app.get("/", (context) => context.json({ hello: "from Hono" }));
+
+serve({ fetch: app.fetch, port: Number(process.env.PORT ?? 3000) }, (address) => {
+  console.log(`listening on ${address.port}`);
+});
