@@ -1,0 +1,78 @@
+/** A deployment as the API tells it. Times are ISO 8601. */
+export type Deployment = {
+  readonly id: string;
+  readonly project: string;
+  readonly environment: string;
+  readonly branch: string | null;
+  readonly commit: string | null;
+  readonly message: string | null;
+  readonly dirty: boolean;
+  readonly state: string;
+  readonly reason: string | null;
+  readonly hint: string | null;
+  /** Where it is reached; `urls` are all public addresses, the immutable one among them. */
+  readonly url: string | null;
+  readonly urls: readonly string[];
+  readonly targetDeploymentId: string | null;
+  readonly strategy: unknown;
+  /** Percent of the traffic, 0..100. */
+  readonly weight: number | null;
+  /** 0..1 */
+  readonly progress: number;
+  readonly reused: boolean;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+  readonly deadlineAt: string | null;
+  readonly finishedAt: string | null;
+  readonly phases: readonly Phase[];
+  readonly rollbackOf: string | null;
+  readonly actor: unknown;
+};
+
+/** `durationMs` is null while the phase lasts. */
+export type Phase = { readonly state: string; readonly at: string; readonly durationMs: number | null };
+
+export type LogLine = {
+  readonly seq: number;
+  readonly at: string;
+  readonly stream: string;
+  readonly text: string;
+};
+
+const FAILED_STATES = new Set(["failed", "canceled", "rejected", "rolling_back", "rolled_back"]);
+const SETTLED_STATES = new Set(["live", "failed", "canceled", "rejected", "superseded", "rolled_back"]);
+
+/** Nothing more is to be awaited: it serves, or it never will. */
+export function isSettled(deployment: Pick<Deployment, "state">): boolean {
+  return SETTLED_STATES.has(deployment.state);
+}
+
+export function isFailed(state: string): boolean {
+  return FAILED_STATES.has(state);
+}
+
+/** True when it served at some time, though a newer one may serve now. */
+export function wasLive(deployment: Pick<Deployment, "phases" | "state">): boolean {
+  return deployment.state === "live" || deployment.phases.some((phase) => phase.state === "live");
+}
+
+/** Who started it, as one word. */
+export function actorName(actor: unknown): string {
+  if (typeof actor === "string") return actor;
+  const fields = (actor ?? {}) as Record<string, unknown>;
+  for (const field of ["name", "email", "label", "id", "kind"]) {
+    if (typeof fields[field] === "string") return fields[field];
+  }
+  return "";
+}
+
+export function statusPath(id: string): string {
+  return `/api/deploy/status/${encodeURIComponent(id)}`;
+}
+
+/** `/api/deploy/list` with the filters that are set. */
+export function listPath(filters: Readonly<Record<string, string | number | null>>): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(filters)) if (value !== null) query.set(name, String(value));
+  return `/api/deploy/list?${query}`;
+}
