@@ -1,0 +1,126 @@
+import { Hono } from "hono";
+import { z } from "zod";
+import type { Dock } from "../dock.ts";
+import { promote } from "../pointers/promote.ts";
+import { rollback } from "../pointers/rollback.ts";
+import {
+  approveStage,
+  completeRollingRelease,
+  latestRollingRelease,
+  startRollingRelease,
+} from "../pointers/rolling-release.ts";
+import { configureRollingRelease } from "../projects/change-project.ts";
+import { getProject, type Project } from "../projects/queries.ts";
+import { readBody } from "./body.ts";
+import { rollingConfigView, rollingReleaseView } from "./views.ts";
+
+const Percent = z.number().int().min(0).max(100);
+const ConfigBody = z.object({
+  enabled: z.boolean().default(true),
+  advancementType: z
+    .literal("manual-approval", "must be manual-approval: the dock advances a stage when it is approved")
+    .default("manual-approval"),
+  stages: z
+    .array(
+      z.object({
+        targetPercentage: Percent,
+        duration: z.number().nonnegative().nullish(),
+        requireApproval: z.boolean().optional(),
+      }),
+    )
+    .max(10)
+    .default([]),
+});
+const Canary = z.object({ canaryDeploymentId: z.string() });
+// The SDK sends only the next stage, the CLI both.
+const Approve = Canary.extend({
+  activeStageIndex: z.number().int().optional(),
+  nextStageIndex: z.number().int(),
+});
+
+/** Who serves production: promote, rollback and rolling releases. */
+export function productionRoutes(dock: Dock): Hono {
+  const app = new Hono();
+  const project = (idOrName: string) => getProject(dock.db, idOrName);
+
+  app.post("/projects/:project/promote/:deployment", async (c) => {
+    const done = await promote(dock, await project(c.req.param("project")), c.req.param("deployment"));
+    return c.body(null, done === "queued" ? 202 : 201);
+  });
+
+  app.post("/projects/:project/rollback/:deployment", async (c) => {
+    await rollback(dock, await project(c.req.param("project")), c.req.param("deployment"));
+    return c.body(null, 201);
+  });
+
+  app.get("/projects/:project/promote/aliases", async (c) =>
+    c.json(requestAliases(dock, await project(c.req.param("project")), c.req.query("failedOnly") === "true")),
+  );
+  app.get("/projects/:project/rollback/aliases", async (c) =>
+    c.json(requestAliases(dock, await project(c.req.param("project")), c.req.query("failedOnly") === "true")),
+  );
+
+  const rolling = async (idOrName: string) => {
+    const row = await project(idOrName);
+    const latest = await latestRollingRelease(dock, row.id);
+    return { rollingRelease: latest ? rollingReleaseView(dock, latest, row.queued_promotion) : null };
+  };
+
+  app.get("/projects/:project/rolling-release", async (c) => c.json(await rolling(c.req.param("project"))));
+
+  app.get("/projects/:project/rolling-release/config", async (c) =>
+    c.json({ rollingRelease: rollingConfigView(await project(c.req.param("project"))) }),
+  );
+
+  app.patch("/projects/:project/rolling-release/config", async (c) => {
+    const body = await readBody(c, ConfigBody);
+    const row = await project(c.req.param("project"));
+    const stages = body.stages.map((stage, index) => ({
+      targetPercentage: stage.targetPercentage,
+      requireApproval: stage.requireApproval ?? index < body.stages.length - 1,
+      duration: stage.duration ?? null,
+    }));
+    const { enabled, advancementType } = body;
+    await configureRollingRelease(dock, row, enabled ? { enabled, advancementType, stages } : null);
+    return c.json({ rollingRelease: rollingConfigView(await project(row.id)) });
+  });
+
+  app.delete("/projects/:project/rolling-release/config", async (c) => {
+    await configureRollingRelease(dock, await project(c.req.param("project")), null);
+    return c.json({ rollingRelease: null });
+  });
+
+  app.post("/projects/:project/rolling-release/start", async (c) => {
+    const body = await readBody(c, Canary);
+    await startRollingRelease(dock, await project(c.req.param("project")), body.canaryDeploymentId);
+    return c.json(await rolling(c.req.param("project")));
+  });
+
+  app.post("/projects/:project/rolling-release/approve-stage", async (c) => {
+    const body = await readBody(c, Approve);
+    const activeStageIndex = body.activeStageIndex ?? body.nextStageIndex - 1;
+    await approveStage(dock, await project(c.req.param("project")), { ...body, activeStageIndex });
+    return c.json(await rolling(c.req.param("project")));
+  });
+
+  app.post("/projects/:project/rolling-release/complete", async (c) => {
+    const body = await readBody(c, Canary);
+    await completeRollingRelease(dock, await project(c.req.param("project")), body.canaryDeploymentId);
+    return c.json(await rolling(c.req.param("project")));
+  });
+
+  return app;
+}
+
+/** The hosts of the last promote or rollback. They move in one transaction: there is never a failed one among them. */
+function requestAliases(dock: Dock, project: Project, failedOnly: boolean) {
+  const request = project.last_alias_request;
+  const done = request !== null && request.generation <= dock.publisher.acknowledged();
+  const hosts = [...dock.traffic.state.aliases].filter(
+    ([, alias]) => alias.kind === "production" && alias.projectId === project.id,
+  );
+  const aliases = failedOnly
+    ? []
+    : hosts.map(([alias]) => ({ alias, id: alias, status: done ? "completed" : "in-progress" }));
+  return { aliases, pagination: { count: aliases.length, next: null, prev: null } };
+}

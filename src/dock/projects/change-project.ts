@@ -1,0 +1,80 @@
+import { AppError } from "../../foundation/errors.ts";
+import type { Dock } from "../dock.ts";
+import type { ProjectSettings, RollingReleaseConfig } from "../rows.ts";
+import { getProject, type Project } from "./queries.ts";
+
+/** Changes the settings given; the others stay. Settings reach builds from the next deployment on. */
+export async function updateProject(
+  dock: Dock,
+  project: Project,
+  changes: { settings: ProjectSettings; autoAssignCustomDomains?: boolean | undefined },
+): Promise<Project> {
+  const settings: ProjectSettings = { ...project.settings, ...changes.settings };
+  const auto = changes.autoAssignCustomDomains;
+  const row = {
+    settings: JSON.stringify(settings),
+    updated_at: dock.clock.now(),
+    ...(auto === undefined ? {} : { auto_assign: auto }),
+  };
+  // Under the pointers' lock: a build that gets ready now sees the flag as it is before or after, never in between.
+  await dock.traffic.change(() => ({
+    ...(auto === undefined ? {} : { autoAssignInMemory: { projectId: project.id, value: auto } }),
+    write: async (tx) => {
+      await tx.updateTable("projects").set(row).where("id", "=", project.id).execute();
+    },
+  }));
+  return getProject(dock.db, project.id);
+}
+
+/** Removes a project with all of its deployments. Its hosts answer nothing once this resolves. */
+export async function deleteProject(dock: Dock, project: Project): Promise<void> {
+  const unfinished = await dock.db
+    .selectFrom("deployments")
+    .select("id")
+    .where("project_id", "=", project.id)
+    .where("state", "in", ["QUEUED", "BUILDING"])
+    .execute();
+  for (const { id } of unfinished) dock.queue.cancel(id);
+  let running: string[] = [];
+  await dock.traffic.change((state) => {
+    const releases = [...state.releases.values()].filter((release) => release.projectId === project.id);
+    const hosts = [...state.aliases]
+      .filter(([, alias]) => alias.projectId === project.id)
+      .map(([host]) => host);
+    running = releases.map((release) => release.id);
+    return {
+      removeAliases: hosts,
+      removeReleases: running,
+      setRollouts: [{ projectId: project.id, rollout: null }],
+      autoAssignInMemory: { projectId: project.id, value: true },
+      write: async (tx) => {
+        await tx.deleteFrom("projects").where("id", "=", project.id).execute();
+      },
+    };
+  });
+  for (const id of running) await dock.runner.stop(id);
+  for (const { id } of unfinished) await dock.events.end(id);
+}
+
+/** Sets or clears the template of rolling releases. One that is active goes on as it began. */
+export async function configureRollingRelease(
+  dock: Dock,
+  project: Project,
+  config: RollingReleaseConfig | null,
+): Promise<void> {
+  if (config) checkStages(config);
+  await dock.db
+    .updateTable("projects")
+    .set({ rolling_release_config: config ? JSON.stringify(config) : null, updated_at: dock.clock.now() })
+    .where("id", "=", project.id)
+    .execute();
+}
+
+function checkStages({ stages }: RollingReleaseConfig): void {
+  const shares = stages.map((stage) => stage.targetPercentage);
+  const ascending = shares.every((share, i) => i === 0 || share > (shares[i - 1] ?? 0));
+  if (shares.length >= 2 && shares.length <= 10 && ascending && shares.at(-1) === 100) return;
+  throw new AppError("bad_request", `The stages [${shares.join(", ")}] are not a rolling release.`, {
+    hint: "Give 2 to 10 ascending whole percents, the last one 100.",
+  });
+}

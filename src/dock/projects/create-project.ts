@@ -1,0 +1,64 @@
+import { PG } from "../../foundation/db.ts";
+import { AppError, errorCodeOf } from "../../foundation/errors.ts";
+import type { Dock } from "../dock.ts";
+import { productionHost } from "../hosts.ts";
+import type { ProjectSettings } from "../rows.ts";
+import { findProject, type Project } from "./queries.ts";
+
+/** @throws AppError `bad_request` for a name that is none, `conflict` for one that is taken. */
+export async function createProject(
+  dock: Dock,
+  input: { name: string; settings: ProjectSettings },
+): Promise<Project> {
+  checkName(input.name);
+  const host = productionHost(input.name, dock.domain);
+  if (dock.traffic.state.aliases.has(host)) throw hostTaken(input.name, host);
+  const now = dock.clock.now();
+  try {
+    return await dock.db
+      .insertInto("projects")
+      .values({
+        id: dock.ids("prj"),
+        name: input.name,
+        settings: JSON.stringify(input.settings),
+        created_at: now,
+        updated_at: now,
+      })
+      .returningAll()
+      .executeTakeFirstOrThrow();
+  } catch (error) {
+    if (errorCodeOf(error) !== PG.uniqueViolation) throw error;
+    throw new AppError("conflict", `There is a project "${input.name}" already.`, {
+      hint: "Use it, or choose another name.",
+      cause: error,
+    });
+  }
+}
+
+/** Finds it, or makes it: what a deployment of a new name asks for. */
+export async function ensureProject(dock: Dock, name: string): Promise<Project> {
+  const found = await findProject(dock.db, name);
+  if (found) return found;
+  try {
+    return await createProject(dock, { name, settings: {} });
+  } catch (error) {
+    // Two first deployments at once: the other one made it.
+    const made = await findProject(dock.db, name);
+    if (made) return made;
+    throw error;
+  }
+}
+
+/** Vercel's rule for project names. */
+export function checkName(name: string): void {
+  if (/^[a-z0-9][a-z0-9._-]{0,99}$/.test(name) && !name.includes("---")) return;
+  throw new AppError("bad_request", `"${name.slice(0, 120)}" is not a project name.`, {
+    hint: "Use up to 100 lower-case letters, digits, '.', '_' and '-', without '---'.",
+  });
+}
+
+function hostTaken(name: string, host: string): AppError {
+  return new AppError("conflict", `The project "${name}" would be served at ${host}, which is in use.`, {
+    hint: "Choose another name.",
+  });
+}

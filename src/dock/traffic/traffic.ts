@@ -1,0 +1,172 @@
+import type { Transaction } from "kysely";
+import type { Clock } from "../../foundation/clock.ts";
+import { AppError } from "../../foundation/errors.ts";
+import type { Ids } from "../../foundation/ids.ts";
+import type { DockDatabase, DockTables } from "../rows.ts";
+import { loadTraffic } from "./load.ts";
+import type { AliasTarget, Rollout, RoutedRelease, TrafficState } from "./snapshot.ts";
+
+export type WriteTx = Transaction<DockTables>;
+
+/** One decision about pointers. Applied to rows in one transaction, then to memory, then pushed. */
+export type Change = {
+  readonly setAliases?: readonly ({ readonly host: string } & AliasTarget)[];
+  readonly removeAliases?: readonly string[];
+  readonly addReleases?: readonly RoutedRelease[];
+  readonly removeReleases?: readonly string[];
+  readonly setRollouts?: readonly { readonly projectId: string; readonly rollout: Rollout | null }[];
+  /** Whether production follows new builds. The row is the business of `write`. */
+  readonly autoAssignInMemory?: { readonly projectId: string; readonly value: boolean };
+  /** This deployment serves production from now on: it may be rolled back to. */
+  readonly setPromoted?: { readonly deploymentId: string; readonly at: Date };
+  /** The rest of the rows that belong to it, in the same transaction. Throwing undoes all. */
+  readonly write?: (tx: WriteTx, generation: number) => Promise<void>;
+};
+
+/**
+ * The pointers: who serves which host. A change is decided and committed under one lock in one process (the dock holds
+ * its schema alone), so the memory that a decision reads is what the rows say.
+ */
+export type Traffic = {
+  readonly state: TrafficState;
+  /** `decide` reads `state` and returns the change; throwing refuses it. Resolves with its generation after the commit. */
+  change(decide: (state: TrafficState) => Change): Promise<number>;
+  /** Goes beyond this generation without any other change. */
+  raise(beyond: number): Promise<void>;
+};
+
+export async function createTraffic(deps: {
+  db: DockDatabase;
+  clock: Clock;
+  ids: Ids;
+  socketOf: (deploymentId: string) => string;
+  onChange: (generation: number) => void;
+}): Promise<Traffic> {
+  let state = await loadTraffic(deps.db, deps.socketOf);
+  let last: Promise<unknown> = Promise.resolve();
+  // Set while a commit's outcome is unknown: memory may be behind the rows then.
+  let uncertain = false;
+
+  function locked<T>(work: () => Promise<T>): Promise<T> {
+    const turn = last.then(work);
+    last = turn.catch(() => {});
+    return turn;
+  }
+
+  async function refresh(): Promise<void> {
+    if (!uncertain) return;
+    state = await loadTraffic(deps.db, deps.socketOf);
+    uncertain = false;
+    deps.onChange(state.generation);
+  }
+
+  async function commit(change: Change, least: number): Promise<number> {
+    refuseUnrouted(state, change);
+    const generation = Math.max(state.generation, least) + 1;
+    uncertain = true;
+    try {
+      await deps.db.transaction().execute(async (tx) => {
+        await tx.updateTable("dock_state").set({ generation }).execute();
+        await writePointers(tx, change, deps);
+        await change.write?.(tx, generation);
+      });
+    } catch (error) {
+      // Whether it was committed is for the rows to say; if they cannot be read now, the next change reads them.
+      await refresh().catch(() => {});
+      throw error;
+    }
+    apply(state, change, generation);
+    uncertain = false;
+    deps.onChange(generation);
+    return generation;
+  }
+
+  return {
+    get state() {
+      return state;
+    },
+    change: (decide) =>
+      locked(async () => {
+        await refresh();
+        return commit(decide(state), 0);
+      }),
+    raise: (beyond) =>
+      locked(async () => {
+        await refresh();
+        await commit({}, beyond);
+      }),
+  };
+}
+
+/** What was looked up before the lock may have been deleted since. */
+function refuseUnrouted(state: TrafficState, change: Change): void {
+  for (const { host, deploymentId } of change.setAliases ?? []) {
+    const added = change.addReleases?.some((release) => release.id === deploymentId);
+    if (added || state.releases.has(deploymentId)) continue;
+    throw new AppError("conflict", `The deployment ${deploymentId} is gone; ${host} was not pointed to it.`, {
+      hint: "Choose another deployment.",
+    });
+  }
+}
+
+async function writePointers(tx: WriteTx, change: Change, deps: { clock: Clock; ids: Ids }): Promise<void> {
+  const now = deps.clock.now();
+  if (change.setPromoted) {
+    const { deploymentId, at } = change.setPromoted;
+    await tx
+      .updateTable("deployments")
+      .set((eb) => ({ substate: "PROMOTED", promoted_at: eb.fn.coalesce("promoted_at", eb.val(at)) }))
+      .where("id", "=", deploymentId)
+      .execute();
+  }
+  // Removed first: a release that goes takes the aliases named beside it along.
+  if (change.removeAliases && change.removeAliases.length > 0) {
+    await tx.deleteFrom("aliases").where("host", "in", change.removeAliases).execute();
+  }
+  if (!change.setAliases || change.setAliases.length === 0) return;
+  const rows = change.setAliases.map((alias) => ({
+    host: alias.host,
+    uid: deps.ids("als"),
+    project_id: alias.projectId,
+    deployment_id: alias.deploymentId,
+    kind: alias.kind,
+    created_at: now,
+    updated_at: now,
+  }));
+  await tx
+    .insertInto("aliases")
+    .values(rows)
+    .onConflict((conflict) =>
+      conflict.column("host").doUpdateSet((eb) => ({
+        project_id: eb.ref("excluded.project_id"),
+        deployment_id: eb.ref("excluded.deployment_id"),
+        kind: eb.ref("excluded.kind"),
+        updated_at: now,
+      })),
+    )
+    .execute();
+}
+
+function apply(state: TrafficState, change: Change, generation: number): void {
+  state.generation = generation;
+  for (const host of change.removeAliases ?? []) state.aliases.delete(host);
+  for (const id of change.removeReleases ?? []) state.releases.delete(id);
+  for (const release of change.addReleases ?? []) state.releases.set(release.id, release);
+  for (const { host, deploymentId, projectId, kind } of change.setAliases ?? []) {
+    state.aliases.set(host, { deploymentId, projectId, kind });
+  }
+  const follow = change.autoAssignInMemory;
+  if (follow?.value === true) state.manual.delete(follow.projectId);
+  if (follow?.value === false) state.manual.add(follow.projectId);
+  const promoted = change.setPromoted && state.releases.get(change.setPromoted.deploymentId);
+  if (promoted && change.setPromoted) {
+    state.releases.set(promoted.id, {
+      ...promoted,
+      promotedAt: promoted.promotedAt ?? change.setPromoted.at,
+    });
+  }
+  for (const { projectId, rollout } of change.setRollouts ?? []) {
+    if (rollout) state.rollouts.set(projectId, rollout);
+    else state.rollouts.delete(projectId);
+  }
+}

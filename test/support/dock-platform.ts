@@ -1,0 +1,146 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import http from "node:http";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import type pg from "pg";
+import { type DockOptions, type RunningDock, startDock } from "../../src/dock/index.ts";
+import { systemClock } from "../../src/foundation/clock.ts";
+import { randomIds } from "../../src/foundation/ids.ts";
+import { createLog } from "../../src/foundation/log.ts";
+import type { HostRoute } from "../../src/gateway/snapshot.ts";
+import { freshDatabase } from "./database.ts";
+
+export const TOKEN = "a-token-of-the-tests";
+
+/** A real dock over a real Postgres, with a real gateway in a process of its own. */
+export type DockPlatform = {
+  readonly url: string;
+  readonly pool: pg.Pool;
+  /** With the token, by path. */
+  fetch(path: string, init?: RequestInit): Promise<Response>;
+  /** What a visitor of this host gets from the gateway. */
+  visit(host: string, path?: string): Promise<{ status: number; text: string }>;
+  /** How the gateway routes a host, from the snapshot that it persisted. */
+  route(host: string): Promise<HostRoute>;
+  stopGateway(): Promise<void>;
+  startGateway(): Promise<void>;
+  /** Ends the dock and starts it again over the same state. */
+  restartDock(): Promise<void>;
+  /** A second one over the same database. */
+  options(): DockOptions;
+  close(): Promise<void>;
+};
+
+export async function startPlatform(): Promise<DockPlatform> {
+  const database = await freshDatabase({ migrations: [] });
+  const dir = await mkdtemp(join(tmpdir(), "dock-"));
+  const gateway = gatewayProcess(dir);
+  await gateway.start();
+  const options = (): DockOptions => ({
+    host: "127.0.0.1",
+    port: 0,
+    dir: join(dir, "dock"),
+    databaseUrl: database.databaseUrl,
+    domain: "localhost",
+    gatewaySocket: join(dir, "gateway.sock"),
+    tokens: [{ hash: createHash("sha256").update(TOKEN).digest("hex") }],
+    secretKey: join(dir, "secret.key"),
+    buildLimits: { timeoutMs: 60_000, memoryBytes: 2 ** 30, diskBytes: 2 ** 30, concurrency: 2 },
+    networkEnv: {},
+    path: `${resolve("node_modules/.bin")}:/usr/local/bin:/usr/bin:/bin`,
+    clock: systemClock,
+    ids: randomIds,
+    log: createLog({ process: "dock", level: "fatal" }),
+  });
+  let dock: RunningDock = await startDock(options());
+  const url = () => `http://127.0.0.1:${dock.port}`;
+
+  return {
+    get url() {
+      return url();
+    },
+    pool: database.pool,
+    fetch: (path, init = {}) =>
+      fetch(url() + path, { ...init, headers: { authorization: `Bearer ${TOKEN}`, ...init.headers } }),
+    visit: (host, path = "/") => visit(gateway.port(), host, path),
+    async route(host) {
+      const route = JSON.parse(await readFile(join(dir, "gateway.json"), "utf8")).hosts[host];
+      if (!route) throw new Error(`the gateway does not know ${host}`);
+      return route;
+    },
+    startGateway: () => gateway.start(),
+    stopGateway: () => gateway.stop(),
+    async restartDock() {
+      await dock.close();
+      dock = await startDock(options());
+    },
+    options,
+    async close() {
+      await dock.close();
+      await gateway.stop();
+      await database[Symbol.asyncDispose]();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** `node:cluster` wants a process of its own. */
+function gatewayProcess(dir: string) {
+  let child: ChildProcess | null = null;
+  let port = 0;
+  const options = {
+    host: "127.0.0.1",
+    workers: 1,
+    adminSocket: join(dir, "gateway.sock"),
+    stateFile: join(dir, "gateway.json"),
+    accessLog: null,
+    cookieSecret: "a-secret-of-the-tests",
+  };
+  const source = resolve(import.meta.dirname, "../../src");
+  return {
+    port: () => port,
+    async start(): Promise<void> {
+      const script = `
+        import { startGateway } from ${JSON.stringify(join(source, "gateway/index.ts"))};
+        import { systemClock } from ${JSON.stringify(join(source, "foundation/clock.ts"))};
+        import { silentLog } from ${JSON.stringify(join(source, "foundation/log.ts"))};
+        const options = { ...${JSON.stringify({ ...options, port })}, clock: systemClock, log: silentLog };
+        const gateway = await startGateway(options);
+        process.once("SIGTERM", () => gateway.close().then(() => process.exit(0)));
+        console.log(gateway.port);`;
+      child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      const ended = once(child, "exit").then(() => Promise.reject(new Error("the gateway did not start")));
+      const line = new Promise<string>((resolve) =>
+        child?.stdout?.once("data", (data) => resolve(String(data))),
+      );
+      port = Number(await Promise.race([line, ended]));
+      ended.catch(() => {});
+    },
+    async stop(): Promise<void> {
+      if (!child || child.exitCode !== null) return;
+      const ended = once(child, "exit");
+      child.kill("SIGTERM");
+      await ended;
+    },
+  };
+}
+
+function visit(port: number, host: string, path: string): Promise<{ status: number; text: string }> {
+  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>();
+  // `fetch` refuses to set Host.
+  const request = http.get({ host: "127.0.0.1", port, path, headers: { host }, agent: false }, (response) => {
+    let text = "";
+    response.setEncoding("utf8");
+    response.on("data", (chunk) => {
+      text += chunk;
+    });
+    response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));
+  });
+  request.on("error", reject);
+  return promise;
+}
