@@ -5,7 +5,7 @@ import { SignalboxConfig } from "./config.ts";
 import { describeIssues } from "./config-issues.ts";
 
 export const CONFIG_FILE = "signalbox.yaml";
-const MAX_CONFIG_BYTES = 256 * 1_024;
+export const MAX_CONFIG_BYTES = 256 * 1_024;
 /** Aliases may stand for this many nodes in all; a "billion laughs" asks for more (default of `yaml`). */
 const MAX_ALIASES = 100;
 const MAX_PROBLEMS = 50;

@@ -31,11 +31,11 @@ export async function getProject(db: Tx<ProjectTables>, name: string): Promise<P
   });
 }
 
-/** Remembers the project's id at the target; null forgets it. */
+/** Remembers the project's id at the target. */
 export async function setTargetProject(
   db: Tx<ProjectTables>,
   projectId: string,
-  targetProjectId: string | null,
+  targetProjectId: string,
 ): Promise<void> {
   await db
     .updateTable("projects")
