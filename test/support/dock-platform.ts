@@ -7,9 +7,10 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type pg from "pg";
 import { type DockOptions, type RunningDock, startDock } from "../../src/dock/index.ts";
+import { createRunner } from "../../src/dock/run/index.ts";
 import { systemClock } from "../../src/foundation/clock.ts";
 import { randomIds } from "../../src/foundation/ids.ts";
-import { createLog } from "../../src/foundation/log.ts";
+import { silentLog } from "../../src/foundation/log.ts";
 import type { HostRoute } from "../../src/gateway/snapshot.ts";
 import { freshDatabase } from "./database.ts";
 
@@ -25,11 +26,16 @@ export type DockPlatform = {
   visit(host: string, path?: string): Promise<{ status: number; text: string }>;
   /** How the gateway routes a host, from the snapshot that it persisted. */
   route(host: string): Promise<HostRoute>;
-  stopGateway(): Promise<void>;
+  /** `forget`: its persisted snapshot is lost as well. */
+  stopGateway(options?: { forget: boolean }): Promise<void>;
   startGateway(): Promise<void>;
   /** Ends the dock and starts it again over the same state. */
   restartDock(): Promise<void>;
-  /** A second one over the same database. */
+  /** Runs `work` while the dock is away. */
+  withoutDock(work: () => Promise<void>): Promise<void>;
+  /** Ends an app's process for good, as an unwanted one is. */
+  stopApp(deploymentId: string): Promise<void>;
+  /** What the dock was started with. */
   options(): DockOptions;
   close(): Promise<void>;
 };
@@ -39,6 +45,9 @@ export async function startPlatform(): Promise<DockPlatform> {
   const dir = await mkdtemp(join(tmpdir(), "dock-"));
   const gateway = gatewayProcess(dir);
   await gateway.start();
+  const path = `${resolve("node_modules/.bin")}:/usr/local/bin:/usr/bin:/bin`;
+  const parts = { clock: systemClock, log: silentLog };
+  let runner = createRunner({ dir: join(dir, "run"), path, ...parts });
   const options = (): DockOptions => ({
     host: "127.0.0.1",
     port: 0,
@@ -50,10 +59,11 @@ export async function startPlatform(): Promise<DockPlatform> {
     secretKey: join(dir, "secret.key"),
     buildLimits: { timeoutMs: 60_000, memoryBytes: 2 ** 30, diskBytes: 2 ** 30, concurrency: 2 },
     networkEnv: {},
-    path: `${resolve("node_modules/.bin")}:/usr/local/bin:/usr/bin:/bin`,
-    clock: systemClock,
+    path,
     ids: randomIds,
-    log: createLog({ process: "dock", level: "fatal" }),
+    ...parts,
+    // Its own one, so that a test can end a process behind the dock's back; a closed one cannot be used again.
+    runner: (runner = createRunner({ dir: join(dir, "run"), path, ...parts })),
   });
   let dock: RunningDock = await startDock(options());
   const url = () => `http://127.0.0.1:${dock.port}`;
@@ -72,11 +82,20 @@ export async function startPlatform(): Promise<DockPlatform> {
       return route;
     },
     startGateway: () => gateway.start(),
-    stopGateway: () => gateway.stop(),
+    async stopGateway({ forget } = { forget: false }) {
+      await gateway.stop();
+      if (forget) await rm(join(dir, "gateway.json"));
+    },
     async restartDock() {
       await dock.close();
       dock = await startDock(options());
     },
+    async withoutDock(work) {
+      await dock.close();
+      await work();
+      dock = await startDock(options());
+    },
+    stopApp: (deploymentId) => runner.stop(deploymentId),
     options,
     async close() {
       await dock.close();
