@@ -27,6 +27,8 @@ const Environment = z.object({
   SIGNALBOX_VERCEL_TEAM: z.string().min(1).optional(),
   /** Networks (CIDR, comma-separated) beside the public ones that user-supplied git URLs may reach. */
   SIGNALBOX_ALLOW_NETWORKS: z.string().default(""),
+  /** `1`: `deploy file:///…` may read repositories on the control plane's own disk. */
+  SIGNALBOX_ALLOW_LOCAL_REPOSITORIES: z.enum(["0", "1"]).default("0"),
   SIGNALBOX_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
   /** Limits of one build. */
   SIGNALBOX_BUILD_TIMEOUT_S: z.coerce.number().int().positive().default(2_700),
@@ -55,6 +57,7 @@ export type Config = {
     readonly team: string | null;
   };
   readonly allowNetworks: readonly string[];
+  readonly allowLocalRepositories: boolean;
   readonly logLevel: "debug" | "info" | "warn" | "error";
   readonly build: {
     readonly timeoutMs: number;
@@ -101,6 +104,7 @@ export function readConfig(env: NodeJS.ProcessEnv, cwd: string): Config {
       team: e.SIGNALBOX_VERCEL_TEAM ?? null,
     },
     allowNetworks: e.SIGNALBOX_ALLOW_NETWORKS.split(",").filter(Boolean),
+    allowLocalRepositories: e.SIGNALBOX_ALLOW_LOCAL_REPOSITORIES === "1",
     logLevel: e.SIGNALBOX_LOG_LEVEL,
     build: {
       timeoutMs: e.SIGNALBOX_BUILD_TIMEOUT_S * 1_000,

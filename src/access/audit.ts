@@ -1,6 +1,5 @@
-import type { Tx } from "../foundation/db.ts";
+import { type QueryExecutorProvider, sql } from "kysely";
 import type { Actor } from "./actor.ts";
-import type { AccessTables } from "./tables.ts";
 
 export type AuditEntry = {
   readonly actor: Actor;
@@ -12,19 +11,14 @@ export type AuditEntry = {
   readonly at: Date;
 };
 
-/** Writes an audit entry. Pass the mutation's own transaction: then a mutation without its entry cannot exist. */
-export async function audit<T extends AccessTables>(tx: Tx<T>, entry: AuditEntry): Promise<void> {
-  await (tx as unknown as Tx<AccessTables>)
-    .insertInto("audit_log")
-    .values({
-      at: entry.at,
-      actor_kind: entry.actor.kind,
-      actor_id: entry.actor.id,
-      actor_name: entry.actor.name,
-      action: entry.action,
-      subject_type: entry.subject.type,
-      subject_id: entry.subject.id,
-      details: JSON.stringify(entry.details ?? {}),
-    })
-    .execute();
+/**
+ * Writes an audit entry. Pass the mutation's own transaction: then a mutation without its entry cannot exist. Of a
+ * transaction it asks only that it can execute, because every domain's is of other tables.
+ */
+export async function audit(tx: QueryExecutorProvider, entry: AuditEntry): Promise<void> {
+  const { actor, action, subject, details = {}, at } = entry;
+  await sql`
+    insert into audit_log (at, actor_kind, actor_id, actor_name, action, subject_type, subject_id, details)
+    values (${at}, ${actor.kind}, ${actor.id}, ${actor.name}, ${action}, ${subject.type}, ${subject.id},
+      ${JSON.stringify(details)})`.execute(tx);
 }

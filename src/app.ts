@@ -1,0 +1,145 @@
+/** The composition root of the control plane: the only file that knows every domain and every provider. */
+import { createServer } from "node:http";
+import { join } from "node:path";
+import { getRequestListener } from "@hono/node-server";
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import type pg from "pg";
+import {
+  type AccessTables,
+  type ActorEnv,
+  authenticate,
+  ensureOwnerToken,
+  tokenRoutes,
+} from "./access/index.ts";
+import { healthRoutes, keepReadiness, type Readiness } from "./checks/index.ts";
+import type { Config } from "./config.ts";
+import { deploymentRoutes, type Engine, type EngineTables, startEngine } from "./deployments/index.ts";
+import type { Clock } from "./foundation/clock.ts";
+import { createDatabase, createPool, type Database } from "./foundation/db.ts";
+import { createApi } from "./foundation/http.ts";
+import type { Ids } from "./foundation/ids.ts";
+import { listenOn } from "./foundation/listen-on.ts";
+import type { Log } from "./foundation/log.ts";
+import { migrate } from "./foundation/migrate.ts";
+import { gatewaySocket, requireDatabaseUrl } from "./process-options.ts";
+import {
+  CONFIG_FILE,
+  getProject,
+  type ProjectTables,
+  prepare,
+  projectRoutes,
+  requireConfig,
+  reupload,
+} from "./projects/index.ts";
+import { createGatewayMetrics } from "./providers/metrics/gateway.ts";
+import { createHttpProbe } from "./providers/probe/http.ts";
+import { createGitSource } from "./providers/source/git.ts";
+import { createVercelTarget, type VercelOptions } from "./providers/target/vercel.ts";
+import { type SourceTables, sourceRoutes } from "./sources/index.ts";
+import type { Secrets } from "./supervisor/index.ts";
+import type { Target } from "./targets/target.ts";
+
+type Tables = AccessTables & ProjectTables & SourceTables & EngineTables;
+type Deps = { readonly clock: Clock; readonly ids: Ids; readonly log: Log };
+
+export type RunningControl = {
+  readonly port: number;
+  /** The first owner token, on the start that made it. */
+  readonly ownerToken: string | null;
+  close(): Promise<void>;
+};
+
+const MIGRATIONS = join(import.meta.dirname, "../migrations/control");
+
+/** Starts the control plane: migrates, goes on with what was being deployed, answers the API. */
+export async function startControl(config: Config, secrets: Secrets, deps: Deps): Promise<RunningControl> {
+  const undo = new AsyncDisposableStack();
+  try {
+    const { clock, ids, log } = deps;
+    const databaseUrl = requireDatabaseUrl(config);
+    const onError = (error: Error) => log.warn({ err: error }, "an idle connection to the database broke");
+    const pool = createPool({ databaseUrl, applicationName: "signalbox-control", max: 20, onError });
+    undo.defer(() => pool.end());
+    await migrate({ pool, clock, schema: "public", directory: MIGRATIONS });
+    const db = createDatabase<Tables>(pool);
+    const ownerToken = await ensureOwnerToken({ db, clock, ids });
+    const target = createVercelTarget({ clock }, vercelOptions(config, secrets));
+    const engine = await startDeployments(config, { ...deps, db, pool, databaseUrl, target });
+    undo.defer(() => engine.close());
+    const readiness = keepReadiness(deps, readinessChecks(pool, target));
+    undo.defer(() => readiness.close());
+    const api = createControlApi({ ...deps, db, target, engine, readiness: readiness.read });
+    const server = createServer({ requestTimeout: 600_000 }, getRequestListener(api.fetch));
+    const port = await listenOn(server, { host: config.host, port: config.port, variable: "SIGNALBOX_PORT" });
+    undo.defer(async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    });
+    return { port, ownerToken, close: () => undo.disposeAsync() };
+  } catch (error) {
+    await undo.disposeAsync();
+    throw error;
+  }
+}
+
+function startDeployments(
+  config: Config,
+  deps: Deps & { db: Database<Tables>; pool: pg.Pool; databaseUrl: string; target: Target },
+): Promise<Engine> {
+  const git = createGitSource({
+    cacheDir: join(config.dir, "control", "git"),
+    path: config.path,
+    networkEnv: config.networkEnv,
+    allowNetworks: config.allowNetworks,
+    allowLocalPaths: config.allowLocalRepositories,
+  });
+  const sources = { ...deps, git };
+  return startEngine({
+    ...deps,
+    metrics: createGatewayMetrics({ socket: gatewaySocket(config) }),
+    probe: createHttpProbe(deps),
+    prepare: prepare(sources),
+    resupply: reupload(sources),
+    workerId: deps.ids("worker"),
+  });
+}
+
+/** The real Vercel when a token for it is set, the dock otherwise: the same code drives both. */
+function vercelOptions(config: Config, secrets: Secrets): VercelOptions {
+  const { api, token, team } = config.vercel;
+  if (token !== null) {
+    const address = { api: api ?? "https://api.vercel.com", token, team };
+    return { ...address, domain: "vercel.app", publicScheme: "https", publicPort: null };
+  }
+  const host = config.host === "0.0.0.0" || config.host === "::" ? "127.0.0.1" : config.host;
+  const address = { api: api ?? `http://${host}:${config.dockPort}`, token: secrets.dockToken, team };
+  return { ...address, domain: "localhost", publicScheme: "http", publicPort: config.gatewayPort };
+}
+
+function readinessChecks(pool: pg.Pool, target: Target) {
+  return {
+    database: () => pool.query("select 1"),
+    target: (signal: AbortSignal) => target.ping(signal),
+  };
+}
+
+function createControlApi(
+  deps: Deps & { db: Database<Tables>; target: Target; engine: Engine; readiness: () => Readiness },
+): OpenAPIHono<ActorEnv> {
+  const api = createApi<ActorEnv>(deps);
+  api.route("/api/health", healthRoutes(deps));
+  api.doc31("/api/openapi.json", {
+    openapi: "3.1.0",
+    info: { title: "Signalbox", version: "0.1.0", license: { name: "Apache-2.0" } },
+    security: [{ bearer: [] }],
+  });
+  api.openAPIRegistry.registerComponent("securitySchemes", "bearer", { type: "http", scheme: "bearer" });
+  api.use("/api/*", authenticate(deps));
+  api.route("/api/tokens", tokenRoutes(deps));
+  api.route("/api", projectRoutes(deps));
+  const projectIdOf = async (name: string) => (await getProject(deps.db, name)).id;
+  const checkConfig = (text: string) => void requireConfig(text);
+  api.route("/api", sourceRoutes({ ...deps, projectIdOf, configFile: CONFIG_FILE, checkConfig }));
+  api.route("/api/deploy", deploymentRoutes(deps.engine.deps));
+  return api;
+}
