@@ -1,0 +1,198 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { type Clock, systemClock } from "../../foundation/clock.ts";
+import type { Place, Target } from "../../targets/target.ts";
+import { createVercelTarget } from "./vercel.ts";
+
+/**
+ * Faults and vendor behaviour that a healthy dock does not show: answers are scripted by request, over a real socket.
+ * What a deployment needs of the API in earnest is in `test/contract/target-vercel.test.ts`.
+ */
+type Scripted = { status: number; body?: unknown; headers?: Record<string, string> };
+let script: Record<string, Scripted[]> = {};
+let seen: { request: string; body: string }[] = [];
+let slept: number[] = [];
+let server: Server;
+let target: Target;
+const never = new AbortController().signal;
+const clock: Clock = { ...systemClock, sleep: async (ms) => void slept.push(ms) };
+const place: Place = { targetProjectId: "prj_1", project: "shop", environment: "production", branch: "main" };
+const notFound: Scripted = { status: 404, body: { error: { code: "not_found", message: "No." } } };
+
+beforeAll(async () => {
+  server = createServer(async (request, response) => {
+    const { pathname } = new URL(request.url ?? "/", "http://x");
+    const key = `${request.method} ${pathname}`;
+    seen.push({ request: key, body: await text(request) });
+    const answers = script[key] ?? [notFound];
+    // The last answer is given again and again.
+    const answer = (answers.length > 1 ? answers.shift() : answers[0]) ?? notFound;
+    response.writeHead(answer.status, { "content-type": "application/json", ...answer.headers });
+    response.end(answer.body === undefined ? "" : JSON.stringify(answer.body));
+  });
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  const api = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const options = {
+    token: "t",
+    team: "team_1",
+    domain: "vercel.app",
+    publicScheme: "https",
+    publicPort: null,
+  } as const;
+  target = createVercelTarget({ clock }, { api, ...options });
+});
+afterAll(() => new Promise((closed) => server.close(closed)));
+beforeEach(() => {
+  script = {};
+  seen = [];
+  slept = [];
+});
+
+const DEPLOYMENT = "GET /v13/deployments/dpl_1";
+const ALIAS = "GET /v4/aliases/shop.vercel.app";
+const requests = () => seen.map(({ request }) => request);
+
+describe("an answer", () => {
+  it("is read although the SDK refuses it: the platform may add states and drop fields", async () => {
+    script[DEPLOYMENT] = [
+      { status: 200, body: { id: "dpl_1", readyState: "POLISHING", url: "x.vercel.app" } },
+    ];
+    expect(await target.observe("dpl_1", never)).toMatchObject({
+      state: "building",
+      url: "https://x.vercel.app",
+    });
+  });
+
+  it("tells why a build failed", async () => {
+    const body = {
+      id: "dpl_1",
+      readyState: "ERROR",
+      errorCode: "BUILD_FAILED",
+      errorMessage: "It broke.",
+      buildingAt: 5,
+    };
+    script[DEPLOYMENT] = [{ status: 200, body }];
+    expect(await target.observe("dpl_1", never)).toMatchObject({
+      state: "error",
+      error: { code: "BUILD_FAILED", message: "It broke." },
+      buildStartedAt: new Date(5),
+    });
+  });
+});
+
+describe("a fault", () => {
+  const ready: Scripted = { status: 200, body: { id: "dpl_1", readyState: "READY", url: "x.vercel.app" } };
+
+  it("of the platform is retried for a read, waiting as long as it asks", async () => {
+    script[DEPLOYMENT] = [{ status: 503 }, { status: 429, headers: { "retry-after": "2" } }, ready];
+    expect(await target.observe("dpl_1", never)).toMatchObject({ state: "ready" });
+    expect(slept).toEqual([200, 2_000]);
+  });
+
+  it("that asks for a long wait is left to the caller's schedule", async () => {
+    script[DEPLOYMENT] = [{ status: 429, headers: { "retry-after": "600" } }];
+    await expect(target.observe("dpl_1", never)).rejects.toMatchObject({ code: "upstream" });
+    expect(seen).toHaveLength(1);
+  });
+
+  it("of the platform is never retried for a write", async () => {
+    script["POST /v1/projects/prj_1/rollback/dpl_0"] = [{ status: 502 }];
+    const rollback = target.rollback({ place, from: "dpl_1", to: "dpl_0" }, never);
+    await expect(rollback).rejects.toMatchObject({ code: "upstream" });
+    expect(seen).toHaveLength(1);
+  });
+
+  it("of ours is told with the vendor's code, status and request id, and not retried", async () => {
+    const error = { code: "forbidden", message: "Not allowed" };
+    script[DEPLOYMENT] = [{ status: 403, body: { error }, headers: { "x-vercel-id": "iad1::1" } }];
+    await expect(target.observe("dpl_1", never)).rejects.toMatchObject({
+      code: "unprocessable",
+      details: { vendor: "vercel", status: 403, code: "forbidden", requestId: "iad1::1" },
+      hint: expect.stringContaining("SIGNALBOX_VERCEL_TOKEN"),
+    });
+    expect(seen).toHaveLength(1);
+  });
+
+  it("of the connection is the platform's", async () => {
+    const options = {
+      token: "t",
+      team: null,
+      domain: "localhost",
+      publicScheme: "http",
+      publicPort: 8080,
+    } as const;
+    const gone = createVercelTarget({ clock }, { api: "http://127.0.0.1:1", ...options });
+    await expect(gone.observe("dpl_1", never)).rejects.toMatchObject({ code: "upstream" });
+    const upload = gone.upload({ sha1: "0".repeat(40), size: 1, body: Readable.from(["x"]) }, never);
+    await expect(upload).rejects.toMatchObject({ code: "upstream" });
+  });
+});
+
+describe("production", () => {
+  it("goes back with a single request", async () => {
+    script["POST /v1/projects/prj_1/rollback/dpl_0"] = [{ status: 201 }];
+    await target.rollback({ place, from: "dpl_1", to: "dpl_0" }, never);
+    expect(requests()).toEqual(["POST /v1/projects/prj_1/rollback/dpl_0"]);
+  });
+
+  it.each([
+    ["is put back to off where the team keeps it off", { autoAssignCustomDomains: false }, true],
+    ["stays on where it was on", { autoAssignCustomDomains: true }, false],
+    [
+      "is let on again after a rollback had switched it off",
+      {
+        autoAssignCustomDomains: false,
+        lastAliasRequest: { type: "rollback", jobStatus: "succeeded", toDeploymentId: "dpl_0" },
+      },
+      false,
+    ],
+  ])(
+    "is promoted when its host shows it; the flag for automatic domains %s",
+    async (_name, project, restored) => {
+      script[ALIAS] = ["dpl_0", "dpl_0", "dpl_1"].map((deploymentId) => ({
+        status: 200,
+        body: { deploymentId },
+      }));
+      script["GET /v9/projects/prj_1"] = [{ status: 200, body: { id: "prj_1", ...project } }];
+      script["POST /v10/projects/prj_1/promote/dpl_1"] = [{ status: 201 }];
+      script["PATCH /v9/projects/prj_1"] = [{ status: 200, body: { id: "prj_1" } }];
+      await target.shift({ place, from: "dpl_0", to: "dpl_1", weight: 100, steps: [100] }, never);
+      const patches = seen.filter(({ request }) => request.startsWith("PATCH"));
+      expect(patches.map(({ body }) => JSON.parse(body))).toEqual(
+        restored ? [{ autoAssignCustomDomains: false }] : [],
+      );
+    },
+  );
+
+  it("cannot be split where the plan has no rolling releases, nor when nothing serves yet", async () => {
+    script["PATCH /v1/projects/prj_1/rolling-release/config"] = [
+      { status: 402, body: { error: { code: "payment" } } },
+    ];
+    const change = { place, to: "dpl_1", weight: 10, steps: [10, 100] };
+    expect(await target.shift({ ...change, from: "dpl_0" }, never)).toBe("unsupported");
+    expect(await target.shift({ ...change, from: null }, never)).toBe("unsupported");
+  });
+});
+
+describe("a host", () => {
+  const host = (environment: Place["environment"], branch: string | null) =>
+    target.hosts({ ...place, environment, branch })[0];
+
+  it("is made of the project, and of the branch for previews", () => {
+    expect(host("production", "main")).toBe("shop.vercel.app");
+    expect(host("staging", "main")).toBe("shop-staging.vercel.app");
+    expect(host("preview", "Feature/Über_1")).toBe("shop-git-feature-ber-1.vercel.app");
+    expect(host("preview", null)).toBe("shop-preview.vercel.app");
+  });
+
+  it("fits into DNS, and long branches do not meet on one", () => {
+    const [one = "", two = ""] = ["1", "2"].map(
+      (end) => host("preview", `feature/${"x".repeat(80)}-${end}`) ?? "",
+    );
+    expect(one.split(".")[0]?.length).toBeLessThanOrEqual(63);
+    expect(one).not.toBe(two);
+  });
+});
