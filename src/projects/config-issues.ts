@@ -13,7 +13,16 @@ type Issue = z.core.$ZodIssue;
 
 /** Turns the schema's issues into sentences with a way out. `data` is what was parsed, for the values. */
 export function describeIssues(issues: readonly Issue[], data: unknown): DescribedIssue[] {
-  return issues.flatMap((issue) => describe(issue, data));
+  const seen = new Set<string>();
+  return issues
+    .filter((issue) => {
+      // A list where text belongs is not "empty text" as well: the first issue of a value is the one that counts.
+      const place = issue.path.map(String).join("\0");
+      const first = issue.code === "unrecognized_keys" || !seen.has(place);
+      seen.add(place);
+      return first;
+    })
+    .flatMap((issue) => describe(issue, data));
 }
 
 function describe(issue: Issue, data: unknown): DescribedIssue[] {

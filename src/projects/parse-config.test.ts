@@ -85,8 +85,10 @@ describe("signalbox.yaml", () => {
       expect(resolvePlan(requireConfig(source), "production")).toEqual(defaults);
     }
   });
+});
 
-  it("reports all mistakes at once, each with its line, column, path and a hint", () => {
+describe("a mistake in signalbox.yaml", () => {
+  it("is reported with all others at once, each with its line, column, path and a hint", () => {
     const source = `name: 5
 biuld: {}
 build:
@@ -149,7 +151,9 @@ environments:
     expect(problem?.line).toBe(line);
     expect(problem?.message).toMatch(message);
   });
+});
 
+describe("a hostile signalbox.yaml", () => {
   it("does not expand an alias bomb, nor read a huge or bottomless file", () => {
     const bomb = ["a: &a [x,x,x,x,x,x,x,x,x]"];
     for (let i = 1; i < 9; i++)
@@ -218,7 +222,9 @@ environments:
       { numRuns: 2_000 },
     );
   });
+});
 
+describe("any data as signalbox.yaml", () => {
   it("never throws on data of the right shape with wrong values", () => {
     const value = fc.jsonValue({ maxDepth: 3 });
     fc.assert(

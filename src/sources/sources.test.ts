@@ -149,7 +149,9 @@ describe("sending a tree", () => {
     expect(group.body.tree).toBe(plain.body.tree);
     expect(executable.body.tree).not.toBe(plain.body.tree);
   });
+});
 
+describe("sending a tree with a configuration, a large one, or without the right", () => {
   it("takes the configuration only as it is in the tree, and answers all of its mistakes", async () => {
     const bad = "biuld: {}\nenv: []\n";
     const listed = [file(CONFIG_FILE, bad)];
@@ -243,7 +245,9 @@ describe("a list of files", () => {
     const tooMany = Array.from({ length: 50_001 }, () => null);
     expect((await announce({ project: "shop", files: tooMany })).status).toBe(413);
   });
+});
 
+describe("whatever list of files", () => {
   it("of any JSON is answered with 400, never with 500", async () => {
     await fc.assert(
       fc.asyncProperty(

@@ -15,234 +15,247 @@ export type TargetUnderTest = {
 const sha1 = (text: string) => createHash("sha1").update(text).digest("hex");
 const signal = AbortSignal.timeout(300_000);
 
-/** What every implementation of the port `Target` must hold, over the real platform. */
+let under: TargetUnderTest;
+
+/** What every implementation of the port `Target` must hold, over the real platform. One to a test file. */
 export function targetContract(name: string, start: () => Promise<TargetUnderTest>): void {
   describe(`the target "${name}"`, () => {
-    let under: TargetUnderTest;
     beforeAll(async () => {
       under = await start();
     });
-    afterAll(() => under?.close());
+    afterAll(() => under.close());
+    describe("accepts a project, its files and its builds", filesAndKeys);
+    describe("moves all traffic", wholeShifts);
+    describe("splits traffic, and serves other environments", splits);
+    describe("builds, ends builds and lets releases go", buildsAndReleases);
+  });
+}
 
-    /** A project of its own for each test, so that they do not meet. */
-    async function newPlace(environment: Place["environment"], branch: string | null = null): Promise<Place> {
-      const project = `shop-${randomText(8)}`;
-      const { targetProjectId } = await under.target.ensureProject(project, signal);
-      return { project, targetProjectId, environment, branch };
-    }
+function filesAndKeys(): void {
+  it("makes a project once, whatever the number of calls", async () => {
+    const project = `shop-${randomText(8)}`;
+    const ids = await Promise.all([1, 2, 3].map(() => under.target.ensureProject(project, signal)));
+    expect(new Set(ids.map(({ targetProjectId }) => targetProjectId)).size).toBe(1);
+  });
 
-    function inputFor(place: Place, content: string, more: Partial<BuildInput> = {}): BuildInput {
-      return {
-        ...place,
-        key: `key-${randomText(10)}`,
-        files: [{ path: "index.html", sha1: sha1(content), size: content.length, mode: 0o100644 }],
-        settings: {},
-        env: {},
-        commit: { sha: sha1(content), message: "A commit", dirty: false },
-        force: false,
-        ...more,
-      };
-    }
-
-    async function send(content: string) {
-      const body = Readable.from([Buffer.from(content)]);
-      await under.target.upload({ sha1: sha1(content), size: content.length, body }, signal);
-    }
-
-    async function start0(input: BuildInput): Promise<string> {
-      const answer = await under.target.build(input, signal);
-      if (answer.kind !== "accepted") throw new Error(`missing ${answer.missing.join(", ")}`);
-      return answer.targetDeploymentId;
-    }
-
-    /** Built and ready: the log ends when the build does. */
-    async function built(place: Place, content: string, more: Partial<BuildInput> = {}): Promise<string> {
-      await send(content);
-      const id = await start0(inputFor(place, content, more));
-      for await (const _line of under.target.logs(id, signal));
-      expect(await under.target.observe(id, signal)).toMatchObject({ state: "ready", error: null });
-      return id;
-    }
-
-    const mainHost = (place: Place) => under.target.hosts(place)[0] ?? "";
-    const shift = (place: Place, from: string | null, to: string, weight = 100, steps: number[] = [100]) =>
-      under.target.shift({ place, from, to, weight, steps }, signal);
-
-    it("makes a project once, whatever the number of calls", async () => {
-      const project = `shop-${randomText(8)}`;
-      const ids = await Promise.all([1, 2, 3].map(() => under.target.ensureProject(project, signal)));
-      expect(new Set(ids.map(({ targetProjectId }) => targetProjectId)).size).toBe(1);
+  it("names the files that it does not have, and builds once it has them", async () => {
+    const place = await newPlace("production");
+    const content = `hello ${randomText(8)}`;
+    const input = inputFor(place, content);
+    expect(await under.target.build(input, signal)).toEqual({
+      kind: "missing_files",
+      missing: [sha1(content)],
     });
+    await send(content);
+    await send(content);
+    expect(await under.target.build(input, signal)).toMatchObject({ kind: "accepted" });
+  });
 
-    it("names the files that it does not have, and builds once it has them", async () => {
-      const place = await newPlace("production");
-      const content = `hello ${randomText(8)}`;
-      const input = inputFor(place, content);
-      expect(await under.target.build(input, signal)).toEqual({
-        kind: "missing_files",
-        missing: [sha1(content)],
-      });
-      await send(content);
-      await send(content);
-      expect(await under.target.build(input, signal)).toMatchObject({ kind: "accepted" });
-    });
+  it("refuses content of another digest", async () => {
+    const body = Readable.from([Buffer.from("abc")]);
+    const upload = under.target.upload({ sha1: sha1("xyz"), size: 3, body }, signal);
+    await expect(upload).rejects.toMatchObject({ code: "unprocessable" });
+  });
 
-    it("refuses content of another digest", async () => {
-      const body = Readable.from([Buffer.from("abc")]);
-      const upload = under.target.upload({ sha1: sha1("xyz"), size: 3, body }, signal);
-      await expect(upload).rejects.toMatchObject({ code: "unprocessable" });
-    });
+  it("gives the same deployment for the same key, and another for another", async () => {
+    const place = await newPlace("preview", "main");
+    await send("same key");
+    const input = inputFor(place, "same key");
+    const id = await start0(input);
+    expect(await start0(input)).toBe(id);
+    expect(await start0({ ...input, key: `other-${randomText(6)}` })).not.toBe(id);
+  });
+}
 
-    it("gives the same deployment for the same key, and another for another", async () => {
-      const place = await newPlace("preview", "main");
-      await send("same key");
-      const input = inputFor(place, "same key");
-      const id = await start0(input);
-      expect(await start0(input)).toBe(id);
-      expect(await start0({ ...input, key: `other-${randomText(6)}` })).not.toBe(id);
-    });
+function wholeShifts(): void {
+  it("builds for production without giving traffic, until it is asked to", async () => {
+    const place = await newPlace("production");
+    const first = await built(place, `first ${place.project}`);
+    expect(await under.target.traffic(place, signal)).toEqual({});
+    expect(await shift(place, null, first)).toBe("done");
+    expect(await under.target.traffic(place, signal)).toEqual({ [first]: 100 });
+    expect((await under.visit(mainHost(place))).text).toBe(`first ${place.project}`);
+    const second = await built(place, `second ${place.project}`);
+    expect(await under.target.traffic(place, signal)).toEqual({ [first]: 100 });
+    expect(await shift(place, first, second)).toBe("done");
+    expect(await shift(place, first, second)).toBe("done");
+    expect((await under.visit(mainHost(place))).text).toBe(`second ${place.project}`);
+  });
 
-    it("builds for production without giving traffic, until it is asked to", async () => {
-      const place = await newPlace("production");
+  it("takes all traffic back at once, twice as well, and shifts forward again afterwards", async () => {
+    const place = await newPlace("production");
+    const first = await built(place, `one ${place.project}`);
+    await shift(place, null, first);
+    const second = await built(place, `two ${place.project}`);
+    await shift(place, first, second);
+    await under.target.rollback({ place, from: second, to: first }, signal);
+    expect(await under.target.traffic(place, signal)).toEqual({ [first]: 100 });
+    expect((await under.visit(mainHost(place))).text).toBe(`one ${place.project}`);
+    await under.target.rollback({ place, from: second, to: first }, signal);
+    const third = await built(place, `three ${place.project}`);
+    expect(await under.target.traffic(place, signal)).toEqual({ [first]: 100 });
+    await shift(place, first, third);
+    expect((await under.visit(mainHost(place))).text).toBe(`three ${place.project}`);
+  });
+}
+
+function splits(): void {
+  it("splits production by weight, step by step, and each step may be repeated", async () => {
+    const place = await newPlace("production");
+    const old = await built(place, `old ${place.project}`);
+    await shift(place, null, old);
+    const next = await built(place, `next ${place.project}`);
+    const steps = [10, 50, 100];
+    for (const weight of [10, 10, 50, 50]) {
+      expect(await shift(place, old, next, weight, steps)).toBe("done");
+      expect(await under.target.traffic(place, signal)).toEqual({ [old]: 100 - weight, [next]: weight });
+    }
+    expect(await shift(place, old, next, 100, steps)).toBe("done");
+    expect(await shift(place, old, next, 100, steps)).toBe("done");
+    expect(await under.target.traffic(place, signal)).toEqual({ [next]: 100 });
+  });
+
+  it("rolls back in the middle of a split, and a new release can be split afterwards", async () => {
+    const place = await newPlace("production");
+    const old = await built(place, `old ${place.project}`);
+    await shift(place, null, old);
+    const bad = await built(place, `bad ${place.project}`);
+    await shift(place, old, bad, 20, [20, 100]);
+    await under.target.rollback({ place, from: bad, to: old }, signal);
+    expect(await under.target.traffic(place, signal)).toEqual({ [old]: 100 });
+    const good = await built(place, `good ${place.project}`);
+    expect(await shift(place, old, good, 40, [40, 100])).toBe("done");
+    expect(await under.target.traffic(place, signal)).toEqual({ [old]: 60, [good]: 40 });
+  });
+
+  it.each(["staging", "preview"] as const)(
+    "serves %s by its own host, and does not split it",
+    async (environment) => {
+      const place = await newPlace(environment, environment === "preview" ? "Feature/Über_1" : "main");
       const first = await built(place, `first ${place.project}`);
-      expect(await under.target.traffic(place, signal)).toEqual({});
       expect(await shift(place, null, first)).toBe("done");
-      expect(await under.target.traffic(place, signal)).toEqual({ [first]: 100 });
-      expect((await under.visit(mainHost(place))).text).toBe(`first ${place.project}`);
       const second = await built(place, `second ${place.project}`);
-      expect(await under.target.traffic(place, signal)).toEqual({ [first]: 100 });
+      expect(await shift(place, first, second, 50, [50, 100])).toBe("unsupported");
       expect(await shift(place, first, second)).toBe("done");
-      expect(await shift(place, first, second)).toBe("done");
+      expect(await under.target.traffic(place, signal)).toEqual({ [second]: 100 });
       expect((await under.visit(mainHost(place))).text).toBe(`second ${place.project}`);
-    });
-
-    it("takes all traffic back at once, twice as well, and shifts forward again afterwards", async () => {
-      const place = await newPlace("production");
-      const first = await built(place, `one ${place.project}`);
-      await shift(place, null, first);
-      const second = await built(place, `two ${place.project}`);
-      await shift(place, first, second);
       await under.target.rollback({ place, from: second, to: first }, signal);
-      expect(await under.target.traffic(place, signal)).toEqual({ [first]: 100 });
-      expect((await under.visit(mainHost(place))).text).toBe(`one ${place.project}`);
-      await under.target.rollback({ place, from: second, to: first }, signal);
-      const third = await built(place, `three ${place.project}`);
-      expect(await under.target.traffic(place, signal)).toEqual({ [first]: 100 });
-      await shift(place, first, third);
-      expect((await under.visit(mainHost(place))).text).toBe(`three ${place.project}`);
+      expect((await under.visit(mainHost(place))).text).toBe(`first ${place.project}`);
+    },
+  );
+}
+
+function buildsAndReleases(): void {
+  it("tells a build's log, and how it failed", async () => {
+    const place = await newPlace("production");
+    const packageJson = JSON.stringify({ name: "x", scripts: { build: "echo out; echo err >&2; exit 3" } });
+    await send(packageJson);
+    const files = [
+      { path: "package.json", sha1: sha1(packageJson), size: packageJson.length, mode: 0o100644 },
+    ];
+    const settings = {
+      installCommand: "",
+      buildCommand: "echo out; echo err >&2; exit 3",
+      outputDirectory: "dist",
+    };
+    const id = await start0(inputFor(place, packageJson, { files, settings }));
+    const lines: string[] = [];
+    for await (const line of under.target.logs(id, signal)) lines.push(line.text);
+    expect(lines).toEqual(expect.arrayContaining(["out", "err"]));
+    const seen = await under.target.observe(id, signal);
+    expect(seen.state).toBe("error");
+    expect(seen.error?.message).not.toBe("");
+  });
+
+  it("ends a build that runs, and does not mind one that has ended", async () => {
+    const place = await newPlace("preview", "slow");
+    const packageJson = JSON.stringify({ name: "slow", private: true });
+    await send(packageJson);
+    const files = [
+      { path: "package.json", sha1: sha1(packageJson), size: packageJson.length, mode: 0o100644 },
+    ];
+    const settings = { installCommand: "", buildCommand: "echo begun; sleep 300", outputDirectory: "dist" };
+    const id = await start0(inputFor(place, packageJson, { files, settings }));
+    for await (const line of under.target.logs(id, signal)) {
+      if (line.text === "begun") await under.target.cancel(id, signal);
+    }
+    expect(await under.target.observe(id, signal)).toMatchObject({ state: "canceled" });
+    await under.target.cancel(id, signal);
+  });
+
+  it("reuses what was built of the same tree, and tells so", async () => {
+    const place = await newPlace("production");
+    const content = `reused ${place.project}`;
+    await built(place, content);
+    const again = await start0(inputFor(place, content));
+    for await (const _line of under.target.logs(again, signal));
+    expect(await under.target.observe(again, signal)).toMatchObject({
+      state: "ready",
+      reused: true,
+      kind: "static",
     });
+  });
 
-    it("splits production by weight, step by step, and each step may be repeated", async () => {
-      const place = await newPlace("production");
-      const old = await built(place, `old ${place.project}`);
-      await shift(place, null, old);
-      const next = await built(place, `next ${place.project}`);
-      const steps = [10, 50, 100];
-      for (const weight of [10, 10, 50, 50]) {
-        expect(await shift(place, old, next, weight, steps)).toBe("done");
-        expect(await under.target.traffic(place, signal)).toEqual({ [old]: 100 - weight, [next]: weight });
-      }
-      expect(await shift(place, old, next, 100, steps)).toBe("done");
-      expect(await shift(place, old, next, 100, steps)).toBe("done");
-      expect(await under.target.traffic(place, signal)).toEqual({ [next]: 100 });
-    });
+  it("lets a release go, twice as well, and not one that serves", async () => {
+    const place = await newPlace("production");
+    const first = await built(place, `keep ${place.project}`);
+    await shift(place, null, first);
+    const second = await built(place, `drop ${place.project}`);
+    await under.target.retire(second, signal);
+    await under.target.retire(second, signal);
+    await expect(under.target.observe(second, signal)).rejects.toMatchObject({ code: "not_found" });
+    await under.target.retire(first, signal);
+    expect((await under.visit(mainHost(place))).text).toBe(`keep ${place.project}`);
+  });
 
-    it("rolls back in the middle of a split, and a new release can be split afterwards", async () => {
-      const place = await newPlace("production");
-      const old = await built(place, `old ${place.project}`);
-      await shift(place, null, old);
-      const bad = await built(place, `bad ${place.project}`);
-      await shift(place, old, bad, 20, [20, 100]);
-      await under.target.rollback({ place, from: bad, to: old }, signal);
-      expect(await under.target.traffic(place, signal)).toEqual({ [old]: 100 });
-      const good = await built(place, `good ${place.project}`);
-      expect(await shift(place, old, good, 40, [40, 100])).toBe("done");
-      expect(await under.target.traffic(place, signal)).toEqual({ [old]: 60, [good]: 40 });
-    });
-
-    it.each(["staging", "preview"] as const)(
-      "serves %s by its own host, and does not split it",
-      async (environment) => {
-        const place = await newPlace(environment, environment === "preview" ? "Feature/Über_1" : "main");
-        const first = await built(place, `first ${place.project}`);
-        expect(await shift(place, null, first)).toBe("done");
-        const second = await built(place, `second ${place.project}`);
-        expect(await shift(place, first, second, 50, [50, 100])).toBe("unsupported");
-        expect(await shift(place, first, second)).toBe("done");
-        expect(await under.target.traffic(place, signal)).toEqual({ [second]: 100 });
-        expect((await under.visit(mainHost(place))).text).toBe(`second ${place.project}`);
-        await under.target.rollback({ place, from: second, to: first }, signal);
-        expect((await under.visit(mainHost(place))).text).toBe(`first ${place.project}`);
-      },
-    );
-
-    it("tells a build's log, and how it failed", async () => {
-      const place = await newPlace("production");
-      const packageJson = JSON.stringify({ name: "x", scripts: { build: "echo out; echo err >&2; exit 3" } });
-      await send(packageJson);
-      const files = [
-        { path: "package.json", sha1: sha1(packageJson), size: packageJson.length, mode: 0o100644 },
-      ];
-      const settings = {
-        installCommand: "",
-        buildCommand: "echo out; echo err >&2; exit 3",
-        outputDirectory: "dist",
-      };
-      const id = await start0(inputFor(place, packageJson, { files, settings }));
-      const lines: string[] = [];
-      for await (const line of under.target.logs(id, signal)) lines.push(line.text);
-      expect(lines).toEqual(expect.arrayContaining(["out", "err"]));
-      const seen = await under.target.observe(id, signal);
-      expect(seen.state).toBe("error");
-      expect(seen.error?.message).not.toBe("");
-    });
-
-    it("ends a build that runs, and does not mind one that has ended", async () => {
-      const place = await newPlace("preview", "slow");
-      const packageJson = JSON.stringify({ name: "slow", private: true });
-      await send(packageJson);
-      const files = [
-        { path: "package.json", sha1: sha1(packageJson), size: packageJson.length, mode: 0o100644 },
-      ];
-      const settings = { installCommand: "", buildCommand: "echo begun; sleep 300", outputDirectory: "dist" };
-      const id = await start0(inputFor(place, packageJson, { files, settings }));
-      for await (const line of under.target.logs(id, signal)) {
-        if (line.text === "begun") await under.target.cancel(id, signal);
-      }
-      expect(await under.target.observe(id, signal)).toMatchObject({ state: "canceled" });
-      await under.target.cancel(id, signal);
-    });
-
-    it("reuses what was built of the same tree, and tells so", async () => {
-      const place = await newPlace("production");
-      const content = `reused ${place.project}`;
-      await built(place, content);
-      const again = await start0(inputFor(place, content));
-      for await (const _line of under.target.logs(again, signal));
-      expect(await under.target.observe(again, signal)).toMatchObject({
-        state: "ready",
-        reused: true,
-        kind: "static",
-      });
-    });
-
-    it("lets a release go, twice as well, and not one that serves", async () => {
-      const place = await newPlace("production");
-      const first = await built(place, `keep ${place.project}`);
-      await shift(place, null, first);
-      const second = await built(place, `drop ${place.project}`);
-      await under.target.retire(second, signal);
-      await under.target.retire(second, signal);
-      await expect(under.target.observe(second, signal)).rejects.toMatchObject({ code: "not_found" });
-      await under.target.retire(first, signal);
-      expect((await under.visit(mainHost(place))).text).toBe(`keep ${place.project}`);
-    });
-
-    it("answers `not_found` for a deployment that it does not have, and stops when it is canceled", async () => {
-      await expect(under.target.observe("dpl_nothing", signal)).rejects.toMatchObject({ code: "not_found" });
-      await expect(under.target.observe("dpl_nothing", AbortSignal.abort())).rejects.toMatchObject({
-        code: "canceled",
-      });
+  it("answers `not_found` for a deployment that it does not have, and stops when it is canceled", async () => {
+    await expect(under.target.observe("dpl_nothing", signal)).rejects.toMatchObject({ code: "not_found" });
+    await expect(under.target.observe("dpl_nothing", AbortSignal.abort())).rejects.toMatchObject({
+      code: "canceled",
     });
   });
 }
+
+/** A project of its own for each test, so that they do not meet. */
+async function newPlace(environment: Place["environment"], branch: string | null = null): Promise<Place> {
+  const project = `shop-${randomText(8)}`;
+  const { targetProjectId } = await under.target.ensureProject(project, signal);
+  return { project, targetProjectId, environment, branch };
+}
+
+function inputFor(place: Place, content: string, more: Partial<BuildInput> = {}): BuildInput {
+  return {
+    ...place,
+    key: `key-${randomText(10)}`,
+    files: [{ path: "index.html", sha1: sha1(content), size: content.length, mode: 0o100644 }],
+    settings: {},
+    env: {},
+    commit: { sha: sha1(content), message: "A commit", dirty: false },
+    force: false,
+    ...more,
+  };
+}
+
+async function send(content: string) {
+  const body = Readable.from([Buffer.from(content)]);
+  await under.target.upload({ sha1: sha1(content), size: content.length, body }, signal);
+}
+
+async function start0(input: BuildInput): Promise<string> {
+  const answer = await under.target.build(input, signal);
+  if (answer.kind !== "accepted") throw new Error(`missing ${answer.missing.join(", ")}`);
+  return answer.targetDeploymentId;
+}
+
+/** Built and ready: the log ends when the build does. */
+async function built(place: Place, content: string, more: Partial<BuildInput> = {}): Promise<string> {
+  await send(content);
+  const id = await start0(inputFor(place, content, more));
+  for await (const _line of under.target.logs(id, signal));
+  expect(await under.target.observe(id, signal)).toMatchObject({ state: "ready", error: null });
+  return id;
+}
+
+const mainHost = (place: Place) => under.target.hosts(place)[0] ?? "";
+const shift = (place: Place, from: string | null, to: string, weight = 100, steps: number[] = [100]) =>
+  under.target.shift({ place, from, to, weight, steps }, signal);

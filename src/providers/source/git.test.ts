@@ -104,20 +104,20 @@ const wanted = (branch: string | null, id: string | null = null) => ({
   commit: id,
 });
 
-describe("a repository over http", () => {
-  let first = "";
-  let second = "";
-  beforeAll(async () => {
-    await mkdir(join(origin, "bin"));
-    await writeFile(join(origin, "bin/run"), "#!/bin/sh\n", { mode: 0o755 });
-    await symlink("a.txt", join(origin, "link"));
-    first = await commit({ "a.txt": "one", "signalbox.yaml": "name: shop\n" }, "First\n\nwith a body");
-    run("tag", "-a", "v1", "-m", "v1");
-    second = await commit({ "a.txt": "two", "ö/ü.txt": "umlauts" }, "Second");
-    run("branch", "feature/x", first);
-    for (const name of ["b1", "b2", "b3", "b4"]) run("branch", name);
-  });
+let first = "";
+let second = "";
+beforeAll(async () => {
+  await mkdir(join(origin, "bin"));
+  await writeFile(join(origin, "bin/run"), "#!/bin/sh\n", { mode: 0o755 });
+  await symlink("a.txt", join(origin, "link"));
+  first = await commit({ "a.txt": "one", "signalbox.yaml": "name: shop\n" }, "First\n\nwith a body");
+  run("tag", "-a", "v1", "-m", "v1");
+  second = await commit({ "a.txt": "two", "ö/ü.txt": "umlauts" }, "Second");
+  run("branch", "feature/x", first);
+  for (const name of ["b1", "b2", "b3", "b4"]) run("branch", name);
+});
 
+describe("a repository over http", () => {
   it("gives the default branch's tip, with the SHA-1 of every content and git's modes", async () => {
     const fetched = await source().fetch(wanted(null), never);
     expect(fetched).toEqual({
@@ -179,7 +179,9 @@ describe("a repository over http", () => {
       ]),
     );
   });
+});
 
+describe("what cannot be fetched, or read", () => {
   it("ends when the reader of a content fails, with the reader's error", async () => {
     const at = { url: `${base}/shop/.git`, sha: first, sha1s: new Set([sha1("one")]) };
     const failing = source().readFiles(
@@ -189,7 +191,6 @@ describe("a repository over http", () => {
     );
     await expect(failing).rejects.toThrow("the target is down");
   });
-
   it("answers an unknown branch with up to five that there are", async () => {
     await expect(source().fetch(wanted("mian"), never)).rejects.toMatchObject({
       code: "not_found",

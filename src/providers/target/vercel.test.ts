@@ -4,8 +4,8 @@ import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Clock, systemClock } from "../../foundation/clock.ts";
-import type { Place, Target } from "../../targets/target.ts";
-import { createVercelTarget } from "./vercel.ts";
+import type { Place } from "../../targets/target.ts";
+import { createVercelTarget, type VercelTarget } from "./vercel.ts";
 
 /**
  * Faults and vendor behaviour that a healthy dock does not show: answers are scripted by request, over a real socket.
@@ -16,7 +16,7 @@ let script: Record<string, Scripted[]> = {};
 let seen: { request: string; body: string }[] = [];
 let slept: number[] = [];
 let server: Server;
-let target: Target;
+let target: VercelTarget;
 const never = new AbortController().signal;
 const clock: Clock = { ...systemClock, sleep: async (ms) => void slept.push(ms) };
 const place: Place = { targetProjectId: "prj_1", project: "shop", environment: "production", branch: "main" };
@@ -129,6 +129,12 @@ describe("a fault", () => {
     const upload = gone.upload({ sha1: "0".repeat(40), size: 1, body: Readable.from(["x"]) }, never);
     await expect(upload).rejects.toMatchObject({ code: "upstream" });
   });
+});
+
+it("a ping tells whether the API answers this token", async () => {
+  script["GET /v2/user"] = [{ status: 200, body: { user: { id: "u" } } }, { status: 403 }];
+  await target.ping(never);
+  await expect(target.ping(never)).rejects.toMatchObject({ code: "unprocessable" });
 });
 
 describe("production", () => {

@@ -2,6 +2,7 @@ import type { Readable } from "node:stream";
 import { deploymentsCancelDeployment } from "@vercel/sdk/funcs/deploymentsCancelDeployment.js";
 import { deploymentsDeleteDeployment } from "@vercel/sdk/funcs/deploymentsDeleteDeployment.js";
 import { deploymentsGetDeployment } from "@vercel/sdk/funcs/deploymentsGetDeployment.js";
+import { userGetAuthUser } from "@vercel/sdk/funcs/userGetAuthUser.js";
 import type { z } from "zod";
 import type { Clock } from "../../foundation/clock.ts";
 import type { Target, TargetDeployment } from "../../targets/target.ts";
@@ -20,8 +21,15 @@ export type { VercelOptions } from "./vercel-client.ts";
 /** Slowest upload that is still waited for, beyond a minute for the first byte. */
 const UPLOAD_BYTES_PER_MS = 50;
 
+export type VercelTarget = Target & {
+  /** Rejects when the API does not answer, or not with this token. For readiness: one attempt, 5 s. */
+  ping(signal: AbortSignal): Promise<void>;
+};
+
+const PING_DEADLINE_MS = 5_000;
+
 /** Vercel, or the dock, which speaks the same API: the port `Target` over `@vercel/sdk`. */
-export function createVercelTarget(deps: { clock: Clock }, options: VercelOptions): Target {
+export function createVercelTarget(deps: { clock: Clock }, options: VercelOptions): VercelTarget {
   const client = createVercelClient(deps, options);
   const publicUrl = (host: string) => {
     const port = options.publicPort === null ? "" : `:${options.publicPort}`;
@@ -41,6 +49,10 @@ export function createVercelTarget(deps: { clock: Clock }, options: VercelOption
     shift: (change, signal) => shiftTraffic(client, change, signal),
     rollback: (change, signal) => rollBack(client, change, signal),
     retire: (id, signal) => retire(client, id, signal),
+    ping: async (signal) => {
+      const limits = { signal, deadlineMs: PING_DEADLINE_MS };
+      await client.sdk((core, sdkOptions) => userGetAuthUser(core, sdkOptions), limits);
+    },
   };
 }
 
