@@ -30,7 +30,7 @@ export type Source = {
     at: { url: string; sha: string; path: string; maxBytes: number },
     signal: AbortSignal,
   ): Promise<string | null>;
-  /** Gives the contents with these SHA-1s to `each`, one after the other; the body must be read to its end. */
+  /** Gives the contents with these SHA-1s to `each`, one after the other. */
   readFiles(
     at: { url: string; sha: string; sha1s: ReadonlySet<string> },
     each: (file: FileContent) => Promise<void>,

@@ -5,7 +5,7 @@ import { type GitRun, startGit } from "./git-run.ts";
 
 /**
  * Gives the contents of `blobs` (git ids) to `each`, in order, from one `git cat-file --batch`. The next content is
- * read only when `each` has read the last one to its end.
+ * read only when `each` is done with the last one, which it need not read to its end.
  */
 export async function readBlobs(
   run: Omit<GitRun, "args">,
@@ -43,11 +43,11 @@ async function readOne(
     for (let left = size; left > 0; ) {
       const chunk = await reader.some(left);
       left -= chunk.length;
+      // A reader that needs no more (the target had the file) leaves the rest; the next content begins after it.
+      if (body.destroyed) continue;
       if (!body.write(chunk)) await Promise.race([once(body, "drain"), once(body, "close")]);
-      // Whoever was to read it gave up; its own error is the one to tell.
-      if (body.destroyed) return;
     }
-    body.end();
+    if (!body.destroyed) body.end();
   };
   const fed = feed().catch((error: unknown) => {
     body.destroy(error instanceof Error ? error : new Error(String(error)));
@@ -56,6 +56,7 @@ async function readOne(
   fed.catch(() => {});
   try {
     await use(body);
+    body.destroy();
     await fed;
   } finally {
     body.destroy();

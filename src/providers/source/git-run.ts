@@ -99,6 +99,8 @@ export function startGit(run: GitRun): GitChild {
   const kill = (why: unknown) => {
     reason ??= why;
     if (child.pid !== undefined && child.exitCode === null) killGroup(child.pid);
+    // Output that nobody reads any more would keep the child's "close" from coming.
+    child.stdout.destroy();
   };
   const timeout = setTimeout(() => kill(timedOut(run)), run.timeoutMs);
   const onAbort = () => kill(run.signal.reason);

@@ -5,6 +5,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createGitSource } from "./git.ts";
@@ -182,6 +183,19 @@ describe("a repository over http", () => {
 });
 
 describe("what cannot be fetched, or read", () => {
+  it("goes on with the next content when a reader needs no more of one", async () => {
+    const large = "line\n".repeat(200_000);
+    const id = await commit({ "0-large.txt": large, "1-small.txt": "small" }, "Large");
+    const url = `${base}/shop/.git`;
+    await source().fetch(wanted("main", id), never);
+    const read: string[] = [];
+    const use = async (file: { size: number; body: Readable }) => {
+      read.push(file.size === large.length ? "left" : await text(file.body));
+    };
+    await source().readFiles({ url, sha: id, sha1s: new Set([sha1(large), sha1("small")]) }, use, never);
+    expect(read).toEqual(["left", "small"]);
+  });
+
   it("ends when the reader of a content fails, with the reader's error", async () => {
     const at = { url: `${base}/shop/.git`, sha: first, sha1s: new Set([sha1("one")]) };
     const failing = source().readFiles(
