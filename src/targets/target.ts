@@ -69,6 +69,8 @@ export type Traffic = Readonly<Record<string, number>>;
  */
 export type Target = {
   readonly name: string;
+  /** Resolves when the target answers and accepts our token; throws what is wrong otherwise. */
+  ping(signal: AbortSignal): Promise<void>;
   /** Finds or makes the project, with its custom environment `staging`. Idempotent by name. */
   ensureProject(name: string, signal: AbortSignal): Promise<{ targetProjectId: string }>;
   /** Stores one file by digest. Idempotent. */
