@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => platform.close());
 
-type Answer = { status: number; body: Record<string, never> };
+type Answer = { status: number; body: Record<string, unknown> };
 
 async function call(method: string, path: string, body?: unknown): Promise<Answer> {
   const response = await platform.fetch(path, {
@@ -29,7 +29,7 @@ async function deploy(name: string, files: Record<string, string>, more: object 
 }
 
 /** Follows the log until the deployment has ended. */
-async function ended(id: string): Promise<Record<string, never>> {
+async function ended(id: string): Promise<Record<string, unknown>> {
   await (await platform.fetch(`/v3/deployments/${id}/events?follow=1`)).text();
   return (await call("GET", `/v13/deployments/${id}`)).body;
 }
@@ -98,7 +98,7 @@ it("what was queued or being built when the dock ended is built by the next one"
   for (const id of ids) expect(await ended(id)).toMatchObject({ readyState: "READY" });
 }, 120_000);
 
-it("a promotion while the gateway is away says so, is shown as in progress, and is served once it is back", async () => {
+it("a promotion while the gateway is away says so, and is served once it is back", async () => {
   const first = await deploy("away", page("one"), { target: "production" });
   await ended(first);
   const second = await deploy("away", page("two"), { target: "production", autoAssignCustomDomains: false });
@@ -139,8 +139,6 @@ it("an unchanged tree of 5,000 files is READY in the answer, without a byte sent
   const body = { name: "large", files: files.map(({ data: _, ...file }) => file), target: "production" };
   const first = await call("POST", "/v13/deployments", body);
   await ended(String(first.body.id));
-  const begun = performance.now();
   const again = await call("POST", "/v13/deployments", body);
-  console.log(`unchanged 5,000 files: ${Math.round(performance.now() - begun)} ms`);
   expect(again.body).toMatchObject({ readyState: "READY", aliasAssigned: true, dock: { reused: true } });
 }, 180_000);

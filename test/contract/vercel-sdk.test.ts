@@ -198,7 +198,9 @@ describe("deployments", () => {
     );
     await vercel.deployments.getDeploymentEvents({ idOrUrl: id });
   });
+});
 
+describe("failed deployments", () => {
   it("a build that fails ends in ERROR and says why in the last line of its log", async () => {
     const files = [{ file: "package.json", data: '{"scripts":{"build":"echo oops && exit 3"}}' }];
     const made = await vercel.deployments.createDeployment({
@@ -211,8 +213,10 @@ describe("deployments", () => {
     const { body } = await raw("GET", `/v3/deployments/${made.id}/events`);
     expect(body.at(-1)).toMatchObject({ level: "error", text: errorMessage });
   }, 120_000);
+});
 
-  it("are found by their meta, state and target", async () => {
+describe("the list of deployments", () => {
+  it("finds them by their meta, state and target", async () => {
     const a = await deploy("found", "one", { meta: { requestId: "r-1", n: "1" } });
     const b = await deploy("found", "two", { meta: { requestId: "r-2" }, target: "production" });
     const ids = async (query: string) =>
@@ -227,7 +231,9 @@ describe("deployments", () => {
     expect(page.deployments.map((one) => one.uid)).toEqual([b.id]);
     expect(await ids(`until=${page.pagination.next}`)).toEqual([a.id]);
   });
+});
 
+describe("the end of deployments", () => {
   it("can be canceled while they are built, and not any more when they are ready", async () => {
     const files = [{ file: "package.json", data: '{"scripts":{"build":"echo begun && sleep 600"}}' }];
     const { id } = await vercel.deployments.createDeployment({

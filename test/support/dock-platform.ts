@@ -7,8 +7,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type pg from "pg";
 import { type DockOptions, type RunningDock, startDock } from "../../src/dock/index.ts";
-import { createRunner } from "../../src/dock/run/index.ts";
-import { systemClock } from "../../src/foundation/clock.ts";
+import { createRunner, type Runner } from "../../src/dock/run/index.ts";
+import { type Clock, systemClock } from "../../src/foundation/clock.ts";
 import { randomIds } from "../../src/foundation/ids.ts";
 import { silentLog } from "../../src/foundation/log.ts";
 import type { HostRoute } from "../../src/gateway/snapshot.ts";
@@ -40,14 +40,20 @@ export type DockPlatform = {
   close(): Promise<void>;
 };
 
-export async function startPlatform(): Promise<DockPlatform> {
+/** @param clock the dock's. Default: the machine's. */
+export async function startPlatform(clock: Clock = systemClock): Promise<DockPlatform> {
   const database = await freshDatabase({ migrations: [] });
   const dir = await mkdtemp(join(tmpdir(), "dock-"));
   const gateway = gatewayProcess(dir);
   await gateway.start();
   const path = `${resolve("node_modules/.bin")}:/usr/local/bin:/usr/bin:/bin`;
-  const parts = { clock: systemClock, log: silentLog };
-  let runner = createRunner({ dir: join(dir, "run"), path, ...parts });
+  const parts = { clock, log: silentLog };
+  let runner: Runner | null = null;
+  // Made here, so that a test can end a process behind the dock's back.
+  const start = () => {
+    runner = createRunner({ dir: join(dir, "run"), path, ...parts });
+    return startDock({ ...options(), runner });
+  };
   const options = (): DockOptions => ({
     host: "127.0.0.1",
     port: 0,
@@ -62,10 +68,8 @@ export async function startPlatform(): Promise<DockPlatform> {
     path,
     ids: randomIds,
     ...parts,
-    // Its own one, so that a test can end a process behind the dock's back; a closed one cannot be used again.
-    runner: (runner = createRunner({ dir: join(dir, "run"), path, ...parts })),
   });
-  let dock: RunningDock = await startDock(options());
+  let dock: RunningDock = await start();
   const url = () => `http://127.0.0.1:${dock.port}`;
 
   return {
@@ -88,14 +92,14 @@ export async function startPlatform(): Promise<DockPlatform> {
     },
     async restartDock() {
       await dock.close();
-      dock = await startDock(options());
+      dock = await start();
     },
     async withoutDock(work) {
       await dock.close();
       await work();
-      dock = await startDock(options());
+      dock = await start();
     },
-    stopApp: (deploymentId) => runner.stop(deploymentId),
+    stopApp: async (deploymentId) => runner?.stop(deploymentId),
     options,
     async close() {
       await dock.close();

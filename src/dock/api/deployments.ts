@@ -49,29 +49,7 @@ export function deploymentRoutes(dock: Dock): Hono {
     return c.json({ error: { code: "missing_files", message: "Missing files", missing } }, 400);
   });
 
-  app.get("/deployments", async (c) => {
-    const query = readQuery(c, ListQuery);
-    const until = query.until ?? query.to;
-    const since = query.since ?? query.from;
-    const project = query.projectId ? await findProject(dock.db, query.projectId) : undefined;
-    const rows = await listDeployments(dock.db, {
-      // An unknown project has no deployments; it must not mean every project.
-      projectId: query.projectId ? (project?.id ?? query.projectId) : undefined,
-      name: query.app,
-      target: query.target,
-      states: query.state ? parseStates(query.state) : undefined,
-      branch: query.branch,
-      sha: query.sha,
-      meta: metaFilter(query),
-      before: until === undefined ? undefined : new Date(until),
-      after: since === undefined ? undefined : new Date(since),
-      limit: query.limit + 1,
-    });
-    const page = rows.slice(0, query.limit);
-    const next = rows.length > page.length ? (page.at(-1)?.created_at.getTime() ?? null) : null;
-    const deployments = page.map((row) => deploymentListItem(dock, row));
-    return c.json({ deployments, pagination: { count: page.length, next, prev: null } });
-  });
+  app.get("/deployments", async (c) => c.json(await list(dock, readQuery(c, ListQuery))));
 
   app.get("/deployments/:id", async (c) =>
     c.json(deploymentView(dock, await getDeployment(dock, c.req.param("id")))),
@@ -108,6 +86,29 @@ export function deploymentRoutes(dock: Dock): Hono {
   app.get("/deployments/:id/checks", (c) => c.json({ checks: [] }));
 
   return app;
+}
+
+async function list(dock: Dock, query: z.infer<typeof ListQuery>) {
+  const until = query.until ?? query.to;
+  const since = query.since ?? query.from;
+  const project = query.projectId ? await findProject(dock.db, query.projectId) : undefined;
+  const rows = await listDeployments(dock.db, {
+    // An unknown project has no deployments; it must not mean every project.
+    projectId: query.projectId ? (project?.id ?? query.projectId) : undefined,
+    name: query.app,
+    target: query.target,
+    states: query.state ? parseStates(query.state) : undefined,
+    branch: query.branch,
+    sha: query.sha,
+    meta: metaFilter(query),
+    before: until === undefined ? undefined : new Date(until),
+    after: since === undefined ? undefined : new Date(since),
+    limit: query.limit + 1,
+  });
+  const page = rows.slice(0, query.limit);
+  const next = rows.length > page.length ? (page.at(-1)?.created_at.getTime() ?? null) : null;
+  const deployments = page.map((row) => deploymentListItem(dock, row));
+  return { deployments, pagination: { count: page.length, next, prev: null } };
 }
 
 function isSet(flag: string | undefined): boolean {

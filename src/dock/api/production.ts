@@ -60,6 +60,13 @@ export function productionRoutes(dock: Dock): Hono {
     c.json(requestAliases(dock, await project(c.req.param("project")), c.req.query("failedOnly") === "true")),
   );
 
+  app.route("/", rollingReleaseRoutes(dock));
+  return app;
+}
+
+function rollingReleaseRoutes(dock: Dock): Hono {
+  const app = new Hono();
+  const project = (idOrName: string) => getProject(dock.db, idOrName);
   const rolling = async (idOrName: string) => {
     const row = await project(idOrName);
     const latest = await latestRollingRelease(dock, row.id);

@@ -14,7 +14,7 @@ export function readyState(dock: Dock, row: DeploymentView): DeploymentView["sta
   return row.state === "READY" && !routed ? "BUILDING" : row.state;
 }
 
-/** Whether its automatic aliases are settled, be it that there are none. Boolean for the SDK, which refuses a timestamp. */
+/** Whether its automatic aliases are settled, or there are none. Boolean for the SDK, which refuses a timestamp. */
 function aliasAssigned(dock: Dock, row: DeploymentView): boolean {
   return readyState(dock, row) === "READY" && (row.alias_generation ?? 0) <= dock.publisher.acknowledged();
 }
@@ -48,8 +48,8 @@ function shared(dock: Dock, row: DeploymentView) {
 }
 
 /**
- * A deployment, with every field that the SDK's full schema requires: were one missing, the SDK would silently fall back
- * to a schema without `url`.
+ * A deployment, with every field that the SDK's full schema requires: were one missing, the SDK would silently fall
+ * back to a schema without `url`.
  */
 export function deploymentView(dock: Dock, row: DeploymentView) {
   const state = readyState(dock, row);

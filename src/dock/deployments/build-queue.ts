@@ -9,7 +9,7 @@ export type BuildQueue = {
   cancel(deploymentId: string): void;
   active(): number;
   waiting(): number;
-  /** Runs `work` while nothing is built, if nothing is built now; what is added meanwhile waits. False: it did not run. */
+  /** Runs `work` if nothing is built now; what is added meanwhile waits. False: it did not run. */
   whileIdle(work: () => Promise<void>): Promise<boolean>;
   /** True while `whileIdle` runs. */
   held(): boolean;
@@ -82,9 +82,8 @@ export function createBuildQueue(deps: {
     },
     async close(reason) {
       closed = true;
-      const all = [...running.values()];
-      for (const { controller } of all) controller.abort(reason);
-      await Promise.allSettled(all.map(({ done }) => done));
+      for (const { controller } of running.values()) controller.abort(reason);
+      await Promise.allSettled([...running.values()].map(({ done }) => done));
     },
   };
 }

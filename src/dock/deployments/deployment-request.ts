@@ -94,7 +94,7 @@ export function branchOf(request: DeploymentRequest): string | null {
   return null;
 }
 
-/** A file's path inside the tree, or an error that names it. A path that leaves the tree would be written outside it. */
+/** A file's path inside the tree, or an error that names it: one that leaves the tree would be written outside it. */
 export function checkedPath(path: string): string {
   const parts = path.split("/");
   const bad =

@@ -17,7 +17,10 @@ export async function endFailed(dock: Dock, id: string, code: string, message: s
   await dock.events.end(id);
 }
 
-/** Ends a deployment that is queued or building. Canceled already: no error. @throws AppError `conflict` when it has ended otherwise. */
+/**
+ * Ends a deployment that is queued or building. Canceled already: no error.
+ * @throws AppError `conflict` when it has ended otherwise.
+ */
 export async function cancelDeployment(dock: Dock, idOrUrl: string): Promise<void> {
   const { id } = await getDeployment(dock, idOrUrl);
   const ended = await dock.db

@@ -11,7 +11,7 @@ const compress = promisify(gzip);
 const expand = promisify(gunzip);
 const REGULAR = 0o100644;
 
-/** The tree of a request: inline files are stored on the way. @throws AppError `bad_request` for a path twice or outside. */
+/** The tree of a request; inline files are stored on the way. @throws AppError `bad_request` for a bad path. */
 export async function readTree(store: FileStore, files: readonly RequestedFile[]): Promise<TreeFile[]> {
   const seen = new Set<string>();
   const tree: TreeFile[] = [];

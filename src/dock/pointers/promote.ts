@@ -10,7 +10,8 @@ import { releaseOf } from "./release-of.ts";
 /**
  * Points production to a production build, and lets production follow new builds again. `queued`: a rolling release is
  * active; it happens when that one is complete. Resolves once the gateway serves it.
- * @throws AppError `conflict` for a preview build (make a production build of it), `unavailable` while the gateway is away.
+ * @throws AppError `conflict` for a preview build (a production build of it is needed), `unavailable` while the gateway
+ *   is away.
  */
 export async function promote(
   dock: Dock,

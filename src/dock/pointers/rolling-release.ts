@@ -24,8 +24,8 @@ export async function latestRollingRelease(
 }
 
 /**
- * Gives the canary the first stage's share of production. The stages are a copy of the project's configuration: changing
- * that does not change a release under way. @throws AppError `conflict` while another is active.
+ * Gives the canary the first stage's share of production. The stages are a copy of the project's configuration:
+ * changing that does not change a release under way. @throws AppError `conflict` while another is active.
  */
 export async function startRollingRelease(dock: Dock, project: Project, canaryId: string): Promise<void> {
   const config = project.rolling_release_config;

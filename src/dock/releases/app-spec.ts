@@ -17,7 +17,7 @@ export function appSpec(
   };
 }
 
-/** What a running release may ask about itself. Source: vercel.com/docs/environment-variables/system-environment-variables. */
+/** What a running release may ask about itself, as Vercel's system environment variables name it. */
 function systemVariables(row: Deployment): Record<string, string> {
   return {
     VERCEL: "1",

@@ -14,10 +14,20 @@ const SHA1 = /^[0-9a-f]{40}$/;
 /** Directories read or files looked at together: enough to keep the disk busy, few enough to leave it to others. */
 const PARALLEL = 32;
 
+type Shelf = {
+  readonly directory: string;
+  /** Where files are written before they get their name. */
+  readonly temporary: string;
+  readonly maxFileBytes: number;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  /** Digests that were seen here, and when (ms since 1970) they were last asked for or stored. */
+  readonly known: Map<string, number>;
+};
+
 /**
- * The content store in a directory. `known` remembers digests that were seen here and when they were last asked for:
- * the second look at a tree of 5,000 files touches no disk, and what a client was just told is there is not collected
- * before its deployment exists.
+ * The content store in a directory. It remembers the digests that it has seen: the second look at a tree of 5,000 files
+ * touches no disk, and what a client was just told is there is not collected before its deployment exists.
  * @param options.maxFileBytes largest body taken, default 2 GiB.
  */
 export async function createFileStore(
@@ -25,107 +35,120 @@ export async function createFileStore(
   deps: { clock: Clock; ids: Ids },
   options: { maxFileBytes?: number } = {},
 ): Promise<FileStore> {
-  const maxFileBytes = options.maxFileBytes ?? 2 ** 31;
   const temporary = join(directory, "tmp");
   // Left by a process that was killed while it wrote: never whole, never named.
   await rm(temporary, { recursive: true, force: true });
   await mkdir(temporary, { recursive: true });
-  const known = new Map<string, number>();
-  const path = (sha1: string) => join(directory, assertDigest(sha1).slice(0, 2), sha1.slice(2));
-  const remember = (sha1: string) => known.set(sha1, deps.clock.now().getTime());
-
-  async function settle(from: string, sha1: string): Promise<void> {
-    const target = path(sha1);
-    await mkdir(join(directory, sha1.slice(0, 2)), { recursive: true });
-    await rename(from, target);
-    await syncDirectory(join(directory, sha1.slice(0, 2)));
-    remember(sha1);
-  }
-
+  const maxFileBytes = options.maxFileBytes ?? 2 ** 31;
+  const shelf: Shelf = { directory, temporary, maxFileBytes, ...deps, known: new Map() };
   return {
     directory,
-    path,
-
-    async missing(sha1s) {
-      const wanted = new Set<string>();
-      for (const sha1 of sha1s) wanted.add(assertDigest(sha1));
-      const unknown = [...wanted].filter((sha1) => !known.has(sha1));
-      const prefixes = [...new Set(unknown.map((sha1) => sha1.slice(0, 2)))];
-      await inParallel(prefixes, async (prefix) => {
-        for (const name of await namesIn(join(directory, prefix))) {
-          if (wanted.has(prefix + name)) known.set(prefix + name, 0);
-        }
-      });
-      const now = deps.clock.now().getTime();
-      return [...wanted].filter((sha1) => {
-        if (!known.has(sha1)) return true;
-        known.set(sha1, now);
-        return false;
-      });
-    },
-
-    async put(sha1, body) {
-      assertDigest(sha1);
-      const name = join(temporary, deps.ids("put"));
-      try {
-        const written = await writeHashed(name, body, maxFileBytes);
-        if (written.sha1 !== sha1) {
-          throw new AppError("bad_request", `The body's SHA-1 is ${written.sha1}, the digest said ${sha1}.`, {
-            hint: "Send the file again; it changed or was cut short on its way.",
-          });
-        }
-        await settle(name, sha1);
-        return { size: written.size };
-      } catch (error) {
-        await rm(name, { force: true });
-        throw explainDisk(error, directory);
-      }
-    },
-
-    async importFile(source) {
-      const hash = createHash("sha1");
-      let size = 0;
-      for await (const chunk of createReadStream(source, { highWaterMark: 256 * 1024 })) {
-        hash.update(chunk);
-        size += chunk.length;
-      }
-      const sha1 = hash.digest("hex");
-      if (known.has(sha1) || (await exists(path(sha1)))) {
-        remember(sha1);
-        return { sha1, size };
-      }
-      const name = join(temporary, deps.ids("imp"));
-      try {
-        await linkOrCopy(source, name);
-        await syncFile(name);
-        await settle(name, sha1);
-        return { sha1, size };
-      } catch (error) {
-        await rm(name, { force: true });
-        throw explainDisk(error, directory);
-      }
-    },
-
-    async collect(retained, olderThan) {
-      let removed = 0;
-      let bytes = 0;
-      const prefixes = (await readdir(directory)).filter((name) => /^[0-9a-f]{2}$/.test(name));
-      await inParallel(prefixes, async (prefix) => {
-        for (const name of await namesIn(join(directory, prefix))) {
-          const sha1 = prefix + name;
-          if (retained.has(sha1) || (known.get(sha1) ?? 0) > olderThan.getTime()) continue;
-          const info = await stat(join(directory, prefix, name));
-          // The inode's change time too: importing by hard link keeps the (old) modification time.
-          if (Math.max(info.mtimeMs, info.ctimeMs) > olderThan.getTime()) continue;
-          known.delete(sha1);
-          await rm(join(directory, prefix, name), { force: true });
-          removed += 1;
-          bytes += info.size;
-        }
-      });
-      return { removed, bytes };
-    },
+    path: (sha1) => pathOf(shelf, sha1),
+    missing: (sha1s) => missing(shelf, sha1s),
+    put: (sha1, body) => put(shelf, sha1, body),
+    importFile: (path) => importFile(shelf, path),
+    collect: (retained, olderThan) => collect(shelf, retained, olderThan),
   };
+}
+
+function pathOf({ directory }: Shelf, sha1: string): string {
+  return join(directory, assertDigest(sha1).slice(0, 2), sha1.slice(2));
+}
+
+/** Directories are listed instead of files being looked at one by one: 256 readings at most, however large the tree. */
+async function missing({ directory, known, clock }: Shelf, sha1s: Iterable<string>): Promise<string[]> {
+  const wanted = new Set<string>();
+  for (const sha1 of sha1s) wanted.add(assertDigest(sha1));
+  const unknown = [...wanted].filter((sha1) => !known.has(sha1));
+  const prefixes = [...new Set(unknown.map((sha1) => sha1.slice(0, 2)))];
+  await inParallel(prefixes, async (prefix) => {
+    for (const name of await namesIn(join(directory, prefix))) {
+      if (wanted.has(prefix + name)) known.set(prefix + name, 0);
+    }
+  });
+  const now = clock.now().getTime();
+  return [...wanted].filter((sha1) => {
+    if (!known.has(sha1)) return true;
+    known.set(sha1, now);
+    return false;
+  });
+}
+
+async function put(shelf: Shelf, sha1: string, body: Readable | Uint8Array): Promise<{ size: number }> {
+  assertDigest(sha1);
+  const name = join(shelf.temporary, shelf.ids("put"));
+  try {
+    const written = await writeHashed(name, body, shelf.maxFileBytes);
+    if (written.sha1 !== sha1) {
+      throw new AppError("bad_request", `The body's SHA-1 is ${written.sha1}, the digest said ${sha1}.`, {
+        hint: "Send the file again; it changed or was cut short on its way.",
+      });
+    }
+    await settle(shelf, name, sha1);
+    return { size: written.size };
+  } catch (error) {
+    await rm(name, { force: true });
+    throw explainDisk(error, shelf.directory);
+  }
+}
+
+async function importFile(shelf: Shelf, source: string): Promise<{ sha1: string; size: number }> {
+  const hash = createHash("sha1");
+  let size = 0;
+  for await (const chunk of createReadStream(source, { highWaterMark: 256 * 1024 })) {
+    hash.update(chunk);
+    size += chunk.length;
+  }
+  const sha1 = hash.digest("hex");
+  if (shelf.known.has(sha1) || (await exists(pathOf(shelf, sha1)))) {
+    shelf.known.set(sha1, shelf.clock.now().getTime());
+    return { sha1, size };
+  }
+  const name = join(shelf.temporary, shelf.ids("imp"));
+  try {
+    await linkOrCopy(source, name);
+    await syncFile(name);
+    await settle(shelf, name, sha1);
+    return { sha1, size };
+  } catch (error) {
+    await rm(name, { force: true });
+    throw explainDisk(error, shelf.directory);
+  }
+}
+
+/** Gives a whole file its name. */
+async function settle(shelf: Shelf, from: string, sha1: string): Promise<void> {
+  const folder = join(shelf.directory, sha1.slice(0, 2));
+  await mkdir(folder, { recursive: true });
+  await rename(from, pathOf(shelf, sha1));
+  await syncDirectory(folder);
+  shelf.known.set(sha1, shelf.clock.now().getTime());
+}
+
+async function collect(
+  { directory, known }: Shelf,
+  retained: ReadonlySet<string>,
+  olderThan: Date,
+): Promise<{ removed: number; bytes: number }> {
+  let removed = 0;
+  let bytes = 0;
+  const prefixes = (await readdir(directory)).filter((name) => /^[0-9a-f]{2}$/.test(name));
+  await inParallel(prefixes, async (prefix) => {
+    for (const name of await namesIn(join(directory, prefix))) {
+      const sha1 = prefix + name;
+      if (retained.has(sha1) || (known.get(sha1) ?? 0) > olderThan.getTime()) continue;
+      const info = await stat(join(directory, prefix, name));
+      // The inode's change time too: importing by hard link keeps the (old) modification time.
+      if (Math.max(info.mtimeMs, info.ctimeMs) > olderThan.getTime()) continue;
+      // Asked for while we looked at the disk: somebody was just told that it is here.
+      if ((known.get(sha1) ?? 0) > olderThan.getTime()) continue;
+      known.delete(sha1);
+      await rm(join(directory, prefix, name), { force: true });
+      removed += 1;
+      bytes += info.size;
+    }
+  });
+  return { removed, bytes };
 }
 
 function assertDigest(sha1: string): string {

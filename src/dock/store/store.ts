@@ -1,6 +1,9 @@
 import type { Readable } from "node:stream";
 
-/** A file of a deployment's tree: path with forward slashes, no leading one; `mode` as in git (0o100644, 0o100755, 0o120000). */
+/**
+ * A file of a deployment's tree: path with forward slashes, no leading one; `mode` as in git (0o100644, 0o100755,
+ * 0o120000).
+ */
 export type TreeFile = {
   readonly path: string;
   readonly sha1: string;

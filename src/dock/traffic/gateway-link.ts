@@ -8,7 +8,7 @@ import {
 
 /** What the dock asks of a gateway, over its unix socket. */
 export type GatewayLink = {
-  /** Resolves once every worker serves it. @throws AppError `conflict` when the gateway has this generation or a newer one. */
+  /** Resolves once every worker serves it. @throws AppError `conflict` when the gateway has this one or a newer one. */
   push(snapshot: Snapshot): Promise<void>;
   /** 0 when it has none yet. @throws when it cannot be reached. */
   generation(): Promise<number>;

@@ -29,7 +29,7 @@ export type Change = {
  */
 export type Traffic = {
   readonly state: TrafficState;
-  /** `decide` reads `state` and returns the change; throwing refuses it. Resolves with its generation after the commit. */
+  /** `decide` reads `state` and returns the change, or throws. Resolves with its generation once committed. */
   change(decide: (state: TrafficState) => Change): Promise<number>;
   /** Goes beyond this generation without any other change. */
   raise(beyond: number): Promise<void>;
