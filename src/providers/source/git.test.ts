@@ -182,8 +182,8 @@ describe("a repository over http", () => {
   });
 });
 
-describe("what cannot be fetched, or read", () => {
-  it("goes on with the next content when a reader needs no more of one", async () => {
+describe("a reader of contents", () => {
+  it("may need no more of one; the next one comes whole", async () => {
     const large = "line\n".repeat(200_000);
     const id = await commit({ "0-large.txt": large, "1-small.txt": "small" }, "Large");
     const url = `${base}/shop/.git`;
@@ -196,7 +196,7 @@ describe("what cannot be fetched, or read", () => {
     expect(read).toEqual(["left", "small"]);
   });
 
-  it("ends when the reader of a content fails, with the reader's error", async () => {
+  it("that fails ends it all with its own error", async () => {
     const at = { url: `${base}/shop/.git`, sha: first, sha1s: new Set([sha1("one")]) };
     const failing = source().readFiles(
       at,
@@ -205,6 +205,9 @@ describe("what cannot be fetched, or read", () => {
     );
     await expect(failing).rejects.toThrow("the target is down");
   });
+});
+
+describe("what cannot be fetched", () => {
   it("answers an unknown branch with up to five that there are", async () => {
     await expect(source().fetch(wanted("mian"), never)).rejects.toMatchObject({
       code: "not_found",
