@@ -266,7 +266,10 @@ test("collect removes what is not retained, and what killed builds left", async 
 test("5,000 files are found again at once and built in seconds", async () => {
   await using place = await temporaryDirectory();
   const built = await buildPlace(place.path);
-  const pages = Array.from({ length: 5_000 }, (_, n) => [`p/${n}.html`, `<p>${`page ${n} `.repeat(200)}</p>`]);
+  const pages = Array.from({ length: 5_000 }, (_, n) => [
+    `p/${n}.html`,
+    `<p>${`page ${n} `.repeat(200)}</p>`,
+  ]);
   const files = await treeOf(built.store, { ...Object.fromEntries(pages), "index.html": "" });
   const began = performance.now();
   await runBuild(built, requestOf(files));

@@ -18,6 +18,8 @@ const deflate = promisify(gzip);
 export const SMALLEST = 1024;
 // Beyond this a file is media or data; holding it and its variants in memory is not worth the bytes saved.
 const LARGEST = 16 * 2 ** 20;
+const SMALL = 64 * 2 ** 10;
+const SMALL_WIDTH = 64;
 
 /**
  * Puts the Brotli and gzip variants of stored files into the store, where they are smaller.
@@ -34,10 +36,21 @@ export async function encodeAll(
     ([digest, size]) => size >= SMALLEST && size <= LARGEST && !Object.hasOwn(index, digest),
   );
   const quality = qualityFor(todo.reduce((sum, [, size]) => sum + size, 0));
-  await inParallel(todo, Math.max(2, availableParallelism() * 2), async ([digest, size]) => {
+  const work = async ([digest, size]: [string, number]) => {
     signal.throwIfAborted();
     index[digest] = await encode(store, digest, size > 2 ** 20 ? Math.min(quality, 5) : quality);
-  });
+  };
+  // Many small files wait for the disk, a few large ones for the processor and for memory.
+  await inParallel(
+    todo.filter(([, size]) => size < SMALL),
+    SMALL_WIDTH,
+    work,
+  );
+  await inParallel(
+    todo.filter(([, size]) => size >= SMALL),
+    availableParallelism() * 2,
+    work,
+  );
   return index;
 }
 

@@ -36,7 +36,7 @@ export function launch(options: LaunchOptions): Running | { readonly failed: str
   for (const stale of [socket, `${socket}.owner`]) rmSync(stale, { force: true });
   mkdirSync(join(folder, "home"), { recursive: true, mode: 0o700 });
   const child = withLogDescriptor(folder, (log) =>
-    spawn("sh", ["-c", spec.server.command], {
+    spawn("sh", ["-c", withoutShell(spec.server.command)], {
       cwd: spec.server.directory,
       env: appEnv(options),
       detached: true,
@@ -53,6 +53,12 @@ export function launch(options: LaunchOptions): Running | { readonly failed: str
   const startedAt = clock.now().toISOString();
   writeRecord(folder, { deploymentId: spec.deploymentId, pid: child.pid, startTime, startedAt });
   return { pid: child.pid, startTime, exited };
+}
+
+/** A plain command replaces its shell: one process less, and signals and exit codes are the program's own. */
+export function withoutShell(command: string): string {
+  const plain = /^[\w./@:+,-]+( [\w./@:=+,-]+)*$/.test(command.trim());
+  return plain ? `exec ${command.trim()}` : command;
 }
 
 /** Watches a process that an earlier dock process started: the kernel tells only a parent, so it is looked at. */
