@@ -1,0 +1,182 @@
+import { messageOf } from "../foundation/errors.ts";
+import type { Log } from "../foundation/log.ts";
+import { type Change, LEASE_MS } from "./change.ts";
+import { type ObserveDeps, observe } from "./observe.ts";
+import { type PerformDeps, perform } from "./perform.ts";
+import { NOTHING_OBSERVED, type Patch, reconcile, type Step } from "./reconcile.ts";
+import type { Deployment } from "./record.ts";
+import { setback } from "./setback.ts";
+import { isSettled } from "./state.ts";
+import type { Store } from "./store.ts";
+
+export type AdvanceDeps = ObserveDeps &
+  PerformDeps & {
+    readonly store: Store;
+    readonly log: Log;
+    /** Waits, for a bounded time, until the build log is copied, so that a failure can quote its end. */
+    readonly logCopied: (deployment: Deployment) => Promise<void>;
+  };
+
+export type Outcome =
+  /** Progress was made; look again at once. */
+  | { readonly kind: "again"; readonly deployment: Deployment }
+  /** Nothing to do before `until`; the lease is still held. */
+  | { readonly kind: "wait"; readonly deployment: Deployment; readonly until: Date }
+  /** The lease was given back. */
+  | { readonly kind: "released" }
+  /** Somebody else has it now; nothing more may be done. */
+  | { readonly kind: "lost" };
+
+/** Longer waits give the lease back and come again by a durable job. */
+const WAIT_IN_PROCESS_MS = 5_000;
+
+const OBSERVE_TIMEOUT_MS = 15_000;
+const EFFECT_TIMEOUT_MS = { prepare: 600_000, build: 60_000 } as const;
+const EFFECT_TIMEOUT_DEFAULT_MS = 30_000;
+
+/**
+ * One turn for a deployment whose lease the caller holds: observe, decide, at most one side effect, and one
+ * transaction that writes what came of it. A crash or a lost answer anywhere leaves a row from which the next turn,
+ * by whichever worker, comes to the same end.
+ */
+export async function advanceOnce(
+  deps: AdvanceDeps,
+  held: Deployment,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const fresh = await keepLease(deps, held);
+  if (!fresh) return { kind: "lost" };
+  let step: Step;
+  let change: Change | null = null;
+  try {
+    step = await decide(deps, fresh, signal);
+    if (isEffect(step)) {
+      const owned = await keepLease(deps, fresh);
+      if (!owned) return { kind: "lost" };
+      change = await perform(deps, owned, step, withTimeout(signal, effectTimeout(step)));
+    }
+  } catch (error) {
+    if (signal.aborted) return { kind: "lost" };
+    deps.log.warn(
+      { deployment: held.id, state: held.state, reason: messageOf(error) },
+      "a step did not succeed",
+    );
+    step = setback(fresh, error, deps.clock.now());
+    return write(deps, fresh, step, null, false);
+  }
+  return write(deps, fresh, step, change, true);
+}
+
+type Effect = Parameters<typeof perform>[2];
+
+function isEffect(step: Step): step is Effect {
+  return step.do !== "wait" && step.do !== "move" && step.do !== "rest";
+}
+
+function effectTimeout(step: Effect): number {
+  return step.do in EFFECT_TIMEOUT_MS
+    ? EFFECT_TIMEOUT_MS[step.do as keyof typeof EFFECT_TIMEOUT_MS]
+    : EFFECT_TIMEOUT_DEFAULT_MS;
+}
+
+/** Never acts on a lease that is about to end: whoever was suspended meanwhile finds out here. */
+async function keepLease(deps: AdvanceDeps, held: Deployment): Promise<Deployment | null> {
+  const left = (held.leaseUntil?.getTime() ?? 0) - deps.clock.now().getTime();
+  return left > LEASE_MS / 2 ? held : deps.store.renew(held);
+}
+
+async function decide(deps: AdvanceDeps, deployment: Deployment, signal: AbortSignal): Promise<Step> {
+  const { deadlineAt } = deployment;
+  // An overdue one is not looked at first: that the target does not answer may be why it is overdue.
+  const overdue = deadlineAt !== null && deps.clock.now() >= deadlineAt;
+  const observed = overdue
+    ? NOTHING_OBSERVED
+    : await observe(deps, deployment, withTimeout(signal, OBSERVE_TIMEOUT_MS));
+  return reconcile(deployment, observed, deps.clock.now());
+}
+
+async function write(
+  deps: AdvanceDeps,
+  before: Deployment,
+  step: Step,
+  effect: Change | null,
+  succeeded: boolean,
+): Promise<Outcome> {
+  const asked = effect ?? (await changeOf(deps, before, step));
+  const until = step.do === "wait" ? earlier(step.until, before.deadlineAt) : null;
+  const patch = withoutAttempts(before, asked.patch, succeeded);
+  const change = withLease(deps, { ...asked, ...(patch ? { patch } : {}) }, before, until, step);
+  if (!change) return { kind: "wait", deployment: before, until: until ?? deps.clock.now() };
+  const after = await deps.store.commit(before, change);
+  if (after === "conflict") return { kind: "lost" };
+  if (after === "blocked") return { kind: "wait", deployment: before, until: later(deps, 1_000) };
+  if (change.release) return { kind: "released" };
+  return until ? { kind: "wait", deployment: after, until } : { kind: "again", deployment: after };
+}
+
+/** Null: nothing worth writing, and the lease is kept. */
+function withLease(
+  deps: AdvanceDeps,
+  change: Change,
+  before: Deployment,
+  until: Date | null,
+  step: Step,
+): Change | null {
+  const settled = change.to ? isSettled(change.to) : step.do === "rest";
+  const cleanup = change.patch?.cleanup === undefined ? before.cleanup : change.patch.cleanup;
+  if (settled || (isSettled(before.state) && cleanup === null)) {
+    return cleanup === null ? { ...change, release: { wakeAt: null } } : change;
+  }
+  if (until && until.getTime() - deps.clock.now().getTime() > WAIT_IN_PROCESS_MS) {
+    return { ...change, release: { wakeAt: until } };
+  }
+  return change.to || differs(before, change.patch) ? change : step.do === "wait" ? null : change;
+}
+
+async function changeOf(deps: AdvanceDeps, before: Deployment, step: Step): Promise<Change> {
+  if (step.do === "wait") return step.patch ? { patch: step.patch } : {};
+  if (step.do !== "move") return {};
+  const { to, reason, hint, patch } = step;
+  const said =
+    to === "failed" && before.state === "building" ? await withLastOutput(deps, before, reason) : reason;
+  return { to, reason: said, ...(hint === undefined ? {} : { hint }), ...(patch ? { patch } : {}) };
+}
+
+/** A failed build's reason ends with the last line that it printed, which is mostly the cause. */
+async function withLastOutput(deps: AdvanceDeps, before: Deployment, reason: string): Promise<string> {
+  await deps.logCopied(before);
+  const tail = await deps.store.logTail(before.id, 10);
+  const last = tail.filter((line) => line.trim() !== "").at(-1);
+  return last && !reason.includes(last.trim())
+    ? `${reason} Last output: ${last.trim().slice(0, 500)}`
+    : reason;
+}
+
+/** Failed tries are counted for one piece of work; the next success wipes the count. */
+function withoutAttempts(
+  before: Deployment,
+  patch: Patch | undefined,
+  succeeded: boolean,
+): Patch | undefined {
+  if (!succeeded || !before.facts.attempts) return patch;
+  const { attempts: _wiped, ...facts } = patch?.facts ?? before.facts;
+  return { ...patch, facts };
+}
+
+function differs(before: Deployment, patch: Patch | undefined): boolean {
+  return Object.entries(patch ?? {}).some(
+    ([name, value]) => JSON.stringify(before[name as keyof Patch]) !== JSON.stringify(value),
+  );
+}
+
+function earlier(a: Date, b: Date | null): Date {
+  return b !== null && b < a ? b : a;
+}
+
+function later(deps: AdvanceDeps, ms: number): Date {
+  return new Date(deps.clock.now().getTime() + ms);
+}
+
+function withTimeout(signal: AbortSignal, ms: number): AbortSignal {
+  return AbortSignal.any([signal, AbortSignal.timeout(ms)]);
+}

@@ -1,0 +1,231 @@
+import type pg from "pg";
+import type { Clock } from "../foundation/clock.ts";
+import type { Database } from "../foundation/db.ts";
+import { messageOf } from "../foundation/errors.ts";
+import type { Ids } from "../foundation/ids.ts";
+import { type Jobs, startJobs } from "../foundation/jobs.ts";
+import type { Log } from "../foundation/log.ts";
+import { type Notifier, startNotifier } from "../foundation/notify.ts";
+import type { Target } from "../targets/target.ts";
+import { type AdvanceDeps, advanceOnce } from "./advance.ts";
+import { ADVANCE_QUEUE, CHANGED_CHANNEL, LEASE_MS, WAKE_CHANNEL } from "./change.ts";
+import { createFollowers, type Followers } from "./followers.ts";
+import type { Prepare, Resupply } from "./plan-source.ts";
+import type { Metrics, Probe } from "./ports.ts";
+import type { Deployment } from "./record.ts";
+import { createStore, type Store } from "./store.ts";
+import type { EngineTables } from "./tables.ts";
+
+export type EngineOptions = {
+  readonly db: Database<EngineTables>;
+  readonly pool: pg.Pool;
+  readonly databaseUrl: string;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Log;
+  readonly target: Target;
+  readonly metrics: Metrics;
+  readonly probe: Probe;
+  readonly prepare: Prepare;
+  readonly resupply: Resupply;
+  /** Unique to this process and this start of it: it names the owner of leases. */
+  readonly workerId: string;
+};
+
+/** What verbs and routes need of a running engine. */
+export type EngineDeps = {
+  readonly db: Database<EngineTables>;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Log;
+  readonly target: Target;
+  readonly jobs: Pick<Jobs, "add">;
+  readonly workerId: string;
+  /** Looks at a deployment now, in this process. Other processes hear of it by the database. */
+  readonly wake: (id: string) => void;
+  /** Calls back whenever a deployment or its log changes. Returns the end of it. */
+  readonly onChange: (id: string, callback: () => void) => () => void;
+};
+
+export type Engine = { readonly deps: EngineDeps; close(): Promise<void> };
+
+const SWEEP_MS = 2_000;
+const SWEEP_LIMIT = 100;
+const RENEW_MS = LEASE_MS / 4;
+const AFTER_ERROR_MS = 500;
+
+/** Starts advancing deployments in this process, those that an earlier process left behind included. */
+export async function startEngine(options: EngineOptions): Promise<Engine> {
+  const { databaseUrl, pool, clock, log } = options;
+  const channels = [WAKE_CHANNEL, CHANGED_CHANNEL];
+  const notifier = await startNotifier({ databaseUrl, channels, clock, log });
+  const jobs = await startJobs({ pool, queues: [ADVANCE_QUEUE], log });
+  const followers = createFollowers(options);
+  const store = createStore({ ...options, jobs });
+  const runs = createRuns(options, store, followers);
+  const sweep = () => sweepOnce(store, runs.wake, log);
+  notifier.listen(WAKE_CHANNEL, runs.wake, sweep);
+  await jobs.work(ADVANCE_QUEUE, async (data) => {
+    const id = typeof data === "object" && data !== null && "id" in data ? data.id : null;
+    if (typeof id === "string") runs.wake(id);
+  });
+  const timer = setInterval(sweep, SWEEP_MS);
+  void sweep();
+  return {
+    deps: { ...options, jobs, wake: runs.wake, onChange: changes(notifier) },
+    async close() {
+      clearInterval(timer);
+      await runs.close();
+      await followers.close();
+      await jobs.close();
+      await notifier.close();
+    },
+  };
+}
+
+/** Takes over what lost its owner, and what a lost wake-up left lying. */
+async function sweepOnce(store: Store, wake: (id: string) => void, log: Log): Promise<void> {
+  try {
+    for (const id of await store.due(SWEEP_LIMIT)) wake(id);
+  } catch (error) {
+    log.warn({ reason: messageOf(error) }, "the sweep could not read the database");
+  }
+}
+
+type Run = { abort: AbortController; nudged: boolean; wakeUp: (() => void) | null; finished: Promise<void> };
+
+/** The deployments that this process works on now: at most one run each. */
+function createRuns(options: EngineOptions, store: Store, followers: Followers) {
+  const running = new Map<string, Run>();
+  let closing = false;
+  const deps: AdvanceDeps = {
+    ...options,
+    store,
+    prepared: new Map(),
+    logCopied: (deployment) => followers.settled(deployment),
+  };
+
+  function wake(id: string): void {
+    const run = running.get(id);
+    if (run) {
+      run.nudged = true;
+      run.wakeUp?.();
+      return;
+    }
+    if (closing) return;
+    const started: Run = {
+      abort: new AbortController(),
+      nudged: false,
+      wakeUp: null,
+      finished: Promise.resolve(),
+    };
+    running.set(id, started);
+    started.finished = drive(deps, options.clock, id, started, followers)
+      .catch((error) => onError(id, error))
+      .finally(() => {
+        running.delete(id);
+        deps.prepared.delete(id);
+        // Told while it was ending: that must not be lost.
+        if (started.nudged && !closing) wake(id);
+      });
+  }
+
+  function onError(id: string, error: unknown): void {
+    options.log.warn({ deployment: id, err: error }, "working on a deployment was interrupted; trying again");
+    void options.clock.sleep(AFTER_ERROR_MS).then(() => wake(id));
+  }
+
+  return {
+    wake,
+    async close(): Promise<void> {
+      closing = true;
+      for (const run of running.values()) run.abort.abort(new Error("shutting down"));
+      await Promise.all([...running.values()].map((run) => run.finished));
+    },
+  };
+}
+
+/** Claims a deployment and advances it until its lease goes, by need or by choice. */
+async function drive(
+  deps: AdvanceDeps,
+  clock: Clock,
+  id: string,
+  run: Run,
+  followers: Followers,
+): Promise<void> {
+  run.nudged = false;
+  let held = await deps.store.claim(id);
+  if (!held) return;
+  const { signal } = run.abort;
+  const renewal = setInterval(() => void renewOrStop(deps, () => held, run), RENEW_MS);
+  try {
+    while (!signal.aborted) {
+      followers.follow(held);
+      const nudged = watchNudges(deps, () => held, run);
+      const outcome = await advanceOnce(deps, held, signal);
+      nudged.stop();
+      if (outcome.kind === "released") return;
+      if (outcome.kind === "lost") break;
+      held = outcome.deployment;
+      followers.follow(held);
+      if (outcome.kind === "wait") await pause(clock, outcome.until, run);
+    }
+    // On shutdown the next owner need not wait for the lease to end; after a loss this matches no row.
+    await deps.store.release(held);
+  } finally {
+    clearInterval(renewal);
+  }
+}
+
+async function renewOrStop(deps: AdvanceDeps, held: () => Deployment | null, run: Run): Promise<void> {
+  const before = held();
+  if (!before) return;
+  try {
+    const kept = await deps.store.renew(before);
+    // Only if it has not moved on meanwhile: then the loss is of a row that was true when the question was asked.
+    if (!kept && held()?.leaseToken === before.leaseToken && held()?.state === before.state) {
+      run.abort.abort(new Error("the lease was taken over"));
+    }
+  } catch (error) {
+    deps.log.warn({ deployment: before.id, reason: messageOf(error) }, "a lease could not be renewed");
+  }
+}
+
+/** A wake-up that comes during a step may be a person who took the deployment over: then its effect is cut short. */
+function watchNudges(deps: AdvanceDeps, held: () => Deployment | null, run: Run): { stop(): void } {
+  run.wakeUp = () => void renewOrStop(deps, held, run);
+  if (run.nudged) {
+    run.nudged = false;
+    run.wakeUp();
+  }
+  return {
+    stop() {
+      run.wakeUp = null;
+    },
+  };
+}
+
+async function pause(clock: Clock, until: Date, run: Run): Promise<void> {
+  const ms = until.getTime() - clock.now().getTime();
+  if (ms <= 0 || run.nudged) return;
+  const woken = new AbortController();
+  run.wakeUp = () => woken.abort(new Error("woken"));
+  await clock.sleep(ms, AbortSignal.any([woken.signal, run.abort.signal])).catch(() => {});
+  run.wakeUp = null;
+}
+
+function changes(notifier: Notifier): EngineDeps["onChange"] {
+  const callbacks = new Map<string, Set<() => void>>();
+  const call = (id: string) => callbacks.get(id)?.forEach((callback) => void callback());
+  const callAll = () => [...callbacks.keys()].forEach(call);
+  notifier.listen(CHANGED_CHANNEL, call, callAll);
+  return (id, callback) => {
+    const own = callbacks.get(id) ?? new Set();
+    own.add(callback);
+    callbacks.set(id, own);
+    return () => {
+      own.delete(callback);
+      if (own.size === 0) callbacks.delete(id);
+    };
+  };
+}

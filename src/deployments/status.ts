@@ -1,0 +1,36 @@
+import type { Database } from "../foundation/db.ts";
+import { noSuchDeployment } from "./cancel.ts";
+import { loadDeployment } from "./store.ts";
+import type { EngineTables } from "./tables.ts";
+import { type DeploymentView, viewsOf } from "./view.ts";
+
+export type LogLine = { seq: number; at: string; stream: string; text: string };
+
+export type Status = { deployment: DeploymentView; logs: LogLine[]; nextLog: number; logsComplete: boolean };
+
+/** Lines in one answer; a reader asks again with `after`. */
+const LOG_PAGE = 1_000;
+
+/** One deployment and its log after line `after`. @throws AppError `not_found`. */
+export async function readStatus(db: Database<EngineTables>, id: string, after: number): Promise<Status> {
+  // The log last: were the deployment read after it, "complete" could be said of lines that were not read.
+  const deployment = await loadDeployment(db, id);
+  if (!deployment) throw noSuchDeployment(id);
+  const [view] = await viewsOf(db, [deployment]);
+  if (!view) throw noSuchDeployment(id);
+  const rows = await db
+    .selectFrom("deployment_logs")
+    .select(["seq", "at", "stream", "text"])
+    .where("deployment_id", "=", id)
+    .where("seq", ">", after)
+    .orderBy("seq")
+    .limit(LOG_PAGE)
+    .execute();
+  return {
+    deployment: view,
+    logs: rows.map((row) => ({ ...row, at: row.at.toISOString() })),
+    nextLog: rows.at(-1)?.seq ?? after,
+    logsComplete:
+      (deployment.logsComplete || deployment.targetDeploymentId === null) && rows.length < LOG_PAGE,
+  };
+}
