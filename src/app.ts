@@ -96,7 +96,7 @@ function startDeployments(
   const sources = { ...deps, git };
   return startEngine({
     ...deps,
-    metrics: createGatewayMetrics({ socket: gatewaySocket(config) }),
+    metrics: createGatewayMetrics({ adminSocket: gatewaySocket(config), log: deps.log }),
     probe: createHttpProbe(deps),
     prepare: prepare(sources),
     resupply: reupload(sources),

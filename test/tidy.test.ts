@@ -59,7 +59,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   cli: ["foundation", "config.ts"],
   providers: ["foundation", "targets", "deployments", "sources", "projects", "gateway"],
 };
-const ROOT_FILES = ["main.ts", "app.ts", "config.ts", "supervisor"];
+const ROOT_FILES = ["main.ts", "app.ts", "config.ts", "process-options.ts", "supervisor"];
 
 const files = execFileSync("git", ["ls-files", "-co", "--exclude-standard"], { encoding: "utf8" })
   .split("\n")

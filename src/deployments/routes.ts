@@ -1,6 +1,5 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { streamSSE } from "hono/streaming";
-import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { type Actor, type ActorEnv, once, requireRole } from "../access/index.ts";
 import { createRouter } from "../foundation/http.ts";
 import { cancelDeployment } from "./cancel.ts";
@@ -11,7 +10,7 @@ import * as schemas from "./schemas.ts";
 import { readStatus } from "./status.ts";
 import { streamStatus } from "./stream.ts";
 import { triggerDeployment } from "./trigger.ts";
-import { viewsOf } from "./view.ts";
+import { viewOne } from "./view.ts";
 
 const security = [{ bearer: [] }];
 const json = <T extends z.ZodType>(schema: T) => ({ "application/json": { schema } });
@@ -124,8 +123,7 @@ export function deploymentRoutes(deps: EngineDeps): OpenAPIHono<ActorEnv> {
     })
     .openapi(cancel, async (c) => {
       const after = await cancelDeployment(deps, c.var.actor, c.req.valid("param").deploymentId);
-      const [deployment] = await viewsOf(deps.db, [after]);
-      return c.json({ deployment }, 200 satisfies ContentfulStatusCode);
+      return c.json({ deployment: await viewOne(deps.db, after) }, 200);
     });
 }
 

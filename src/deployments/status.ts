@@ -2,7 +2,7 @@ import type { Database } from "../foundation/db.ts";
 import { noSuchDeployment } from "./cancel.ts";
 import { loadDeployment } from "./store.ts";
 import type { EngineTables } from "./tables.ts";
-import { type DeploymentView, viewsOf } from "./view.ts";
+import { type DeploymentView, viewOne } from "./view.ts";
 
 export type LogLine = { seq: number; at: string; stream: string; text: string };
 
@@ -16,8 +16,7 @@ export async function readStatus(db: Database<EngineTables>, id: string, after: 
   // The log last: were the deployment read after it, "complete" could be said of lines that were not read.
   const deployment = await loadDeployment(db, id);
   if (!deployment) throw noSuchDeployment(id);
-  const [view] = await viewsOf(db, [deployment]);
-  if (!view) throw noSuchDeployment(id);
+  const view = await viewOne(db, deployment);
   const rows = await db
     .selectFrom("deployment_logs")
     .select(["seq", "at", "stream", "text"])

@@ -49,6 +49,12 @@ export async function viewsOf(
   return deployments.map((deployment) => viewOf(deployment, phases.get(deployment.id) ?? []));
 }
 
+/** One deployment with its phases. */
+export async function viewOne(db: Database<EngineTables>, deployment: Deployment): Promise<DeploymentView> {
+  const phases = await phasesOf(db, [deployment.id]);
+  return viewOf(deployment, phases.get(deployment.id) ?? []);
+}
+
 function viewOf(deployment: Deployment, phases: readonly Phase[]): DeploymentView {
   const { commit } = deployment;
   return {

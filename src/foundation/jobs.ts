@@ -1,4 +1,3 @@
-import type { Kysely } from "kysely";
 import type pg from "pg";
 import { fromKysely, PgBoss } from "pg-boss";
 import { messageOf } from "./errors.ts";
@@ -11,9 +10,12 @@ export type JobOptions = {
   singletonKey?: string;
 };
 
+/** A Kysely transaction, or the database itself, of whatever tables. */
+export type JobTransaction = Parameters<typeof fromKysely>[0];
+
 export type Jobs = {
   /** Adds a job in the caller's transaction: with it, or not at all. */
-  add<T>(tx: Kysely<T>, queue: string, data: object, options?: JobOptions): Promise<void>;
+  add(tx: JobTransaction, queue: string, data: object, options?: JobOptions): Promise<void>;
   /** Runs `handler` for the jobs of `queue`; a handler that throws has its job tried again with backoff. */
   work(queue: string, handler: (data: unknown) => Promise<void>): Promise<void>;
   close(): Promise<void>;
