@@ -56,7 +56,7 @@ export function fail(exchange: Exchange, page: ErrorPage): void {
 class Forwarding implements Dispatcher.DispatchHandler {
   readonly exchange: Exchange;
   readonly served: Served;
-  readonly options: Dispatcher.DispatchOptions;
+  readonly options: Dispatcher.DispatchOptions & { readonly servername: string };
   readonly body: Readable | null;
   abort: ((error?: Error) => void) | null = null;
   isGone = false;
@@ -81,6 +81,8 @@ class Forwarding implements Dispatcher.DispatchHandler {
       bodyTimeout: 0,
       // Otherwise undici closes the connection after each HEAD.
       reset: false,
+      // Otherwise undici parses the host as an IP address each time, for a TLS that a unix socket never has.
+      servername: "app",
     };
   }
 
