@@ -35,7 +35,7 @@ import { createGatewayMetrics } from "./providers/metrics/gateway.ts";
 import { createHttpProbe } from "./providers/probe/http.ts";
 import { createGitSource } from "./providers/source/git.ts";
 import { createVercelTarget, type VercelOptions } from "./providers/target/vercel.ts";
-import { type SourceTables, sourceRoutes } from "./sources/index.ts";
+import { requireTree, type SourceTables, sourceRoutes } from "./sources/index.ts";
 import type { Secrets } from "./supervisor/index.ts";
 import type { Target } from "./targets/target.ts";
 
@@ -100,6 +100,9 @@ function startDeployments(
     probe: createHttpProbe(deps),
     prepare: prepare(sources),
     resupply: reupload(sources),
+    requireSource: async (projectId, source) => {
+      if ("tree" in source) await requireTree(deps.db, projectId, source.tree);
+    },
     workerId: deps.ids("worker"),
   });
 }

@@ -127,7 +127,7 @@ function nothingToSend(source: Folder): AppError {
     "not_found",
     `There is nothing to deploy in ${where}: it has no files, or all are ignored.`,
     {
-      hint: "Name the app's folder: `signalbox deploy <path>`. Ignored are node_modules, .env* and what .gitignore says.",
+      hint: "Name the app's folder: `signalbox deploy <path>`. node_modules, .env* and what .gitignore says stay out.",
     },
   );
 }

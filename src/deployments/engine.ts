@@ -10,7 +10,7 @@ import type { Target } from "../targets/target.ts";
 import { type AdvanceDeps, advanceOnce } from "./advance.ts";
 import { ADVANCE_QUEUE, CHANGED_CHANNEL, LEASE_MS, WAKE_CHANNEL } from "./change.ts";
 import { createFollowers, type Followers } from "./followers.ts";
-import type { Prepare, Resupply } from "./plan-source.ts";
+import type { Prepare, RequireSource, Resupply } from "./plan-source.ts";
 import type { Metrics, Probe } from "./ports.ts";
 import type { Deployment } from "./record.ts";
 import { createStore, type Store } from "./store.ts";
@@ -28,6 +28,7 @@ export type EngineOptions = {
   readonly probe: Probe;
   readonly prepare: Prepare;
   readonly resupply: Resupply;
+  readonly requireSource: RequireSource;
   /** Unique to this process and this start of it: it names the owner of leases. */
   readonly workerId: string;
 };
@@ -39,6 +40,7 @@ export type EngineDeps = {
   readonly ids: Ids;
   readonly log: Log;
   readonly target: Target;
+  readonly requireSource: RequireSource;
   readonly jobs: Pick<Jobs, "add">;
   readonly workerId: string;
   /** Looks at a deployment now, in this process. Other processes hear of it by the database. */

@@ -63,3 +63,9 @@ export type Resupply = (
   missing: readonly string[],
   signal: AbortSignal,
 ) => Promise<void>;
+
+/**
+ * Port: refuses, at once and in the request, a source that cannot be what the caller means: a tree that was never sent.
+ * @throws AppError `not_found`. What needs the network (a git ref) is found out in `preparing`.
+ */
+export type RequireSource = (projectId: string, source: Source) => Promise<void>;

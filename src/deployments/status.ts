@@ -11,6 +11,9 @@ export type Status = { deployment: DeploymentView; logs: LogLine[]; nextLog: num
 /** Lines in one answer; a reader asks again with `after`. */
 const LOG_PAGE = 1_000;
 
+/** The column is an `int`: a reader that wants no lines at all may ask for those after any number. */
+const SEQ_MAX = 2 ** 31 - 1;
+
 /** One deployment and its log after line `after`. @throws AppError `not_found`. */
 export async function readStatus(db: Database<EngineTables>, id: string, after: number): Promise<Status> {
   // The log last: were the deployment read after it, "complete" could be said of lines that were not read.
@@ -21,7 +24,7 @@ export async function readStatus(db: Database<EngineTables>, id: string, after: 
     .selectFrom("deployment_logs")
     .select(["seq", "at", "stream", "text"])
     .where("deployment_id", "=", id)
-    .where("seq", ">", after)
+    .where("seq", ">", Math.min(after, SEQ_MAX))
     .orderBy("seq")
     .limit(LOG_PAGE)
     .execute();

@@ -43,6 +43,7 @@ export async function triggerDeployment(
   if (earlier) return earlier;
   const project = await findProject(deps.db, input.project);
   const source = input.source ?? (await earlierSource(deps, project.id, input));
+  await deps.requireSource(project.id, source);
   const id = deps.ids("dep");
   await deps.db.transaction().execute(async (tx) => {
     const seq = await insert(deps, tx, { id, actor, projectId: project.id, source, input, idempotencyKey });

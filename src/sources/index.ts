@@ -7,7 +7,14 @@
  */
 export { type CreateTreeDeps, createTree } from "./create-tree.ts";
 export { LIMITS, pathProblem } from "./manifest.ts";
-export { forgetUploaded, missingFiles, readTree, rememberUploaded, type StoredTree } from "./queries.ts";
+export {
+  forgetUploaded,
+  missingFiles,
+  readTree,
+  rememberUploaded,
+  requireTree,
+  type StoredTree,
+} from "./queries.ts";
 export { sourceRoutes } from "./routes.ts";
 export type { FetchedCommit, FileContent, Source, Wanted } from "./source.ts";
 export type { SourceTables } from "./tables.ts";

@@ -20,6 +20,23 @@ export async function packFiles(files: readonly TreeFile[]): Promise<Buffer> {
 }
 
 /** @throws AppError `not_found` when no such tree was sent for the project, or it is older than a week. */
+export async function requireTree(db: Tx<SourceTables>, projectId: string, digest: string): Promise<void> {
+  const row = await db
+    .selectFrom("trees")
+    .select("digest")
+    .where("project_id", "=", projectId)
+    .where("digest", "=", digest)
+    .executeTakeFirst();
+  if (!row) throw noSuchTree(digest);
+}
+
+function noSuchTree(digest: string): AppError {
+  return new AppError("not_found", `The tree ${digest.slice(0, 12)} was not sent for this project.`, {
+    hint: "Run `signalbox deploy` again; it sends what is missing.",
+  });
+}
+
+/** A tree's files and configuration. @throws AppError `not_found`, as `requireTree`. */
 export async function readTree(db: Tx<SourceTables>, projectId: string, digest: string): Promise<StoredTree> {
   const row = await db
     .selectFrom("trees")
@@ -27,11 +44,7 @@ export async function readTree(db: Tx<SourceTables>, projectId: string, digest: 
     .where("project_id", "=", projectId)
     .where("digest", "=", digest)
     .executeTakeFirst();
-  if (!row) {
-    throw new AppError("not_found", `The tree ${digest.slice(0, 12)} was not sent for this project.`, {
-      hint: "Run `signalbox deploy` again; it sends what is missing.",
-    });
-  }
+  if (!row) throw noSuchTree(digest);
   const unpacked = await promisify(gunzip)(row.files);
   const rows = JSON.parse(unpacked.toString("utf8")) as [string, string, number, number][];
   return { files: rows.map(([path, sha1, size, mode]) => ({ path, sha1, size, mode })), config: row.config };

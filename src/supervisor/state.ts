@@ -1,5 +1,6 @@
 import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { randomText } from "../foundation/ids.ts";
 import type { ProcessName } from "./lock.ts";
 
 /** What runs, for `status`, `down` and the next supervisor: `<dir>/supervisor.json`. */
@@ -18,7 +19,8 @@ export async function readState(dir: string): Promise<SupervisorState | null> {
 }
 
 export async function writeState(dir: string, state: SupervisorState): Promise<void> {
-  const partial = `${fileOf(dir)}.${process.pid}`;
+  // Two writes may overlap; each needs a name of its own until it is whole.
+  const partial = `${fileOf(dir)}.${randomText(6)}`;
   await writeFile(partial, JSON.stringify(state));
   await rename(partial, fileOf(dir));
 }

@@ -47,41 +47,32 @@ export async function supervise(deps: SuperviseDeps): Promise<{ running: Running
     const before = await readState(config.dir);
     if (before) await waitForOrphans(deps, before);
     await readSecrets(config.dir);
-    const postgres = config.databaseUrl === null ? await keepPostgres(deps) : null;
+    const tracker = trackProcesses(deps);
+    const postgres = config.databaseUrl === null ? await keepPostgres(deps, tracker) : null;
     if (postgres) stops.push(postgres.stop);
     stops.push(() => deps.stopApps());
     const databaseUrl = config.databaseUrl ?? postgres?.databaseUrl() ?? "";
-    const processes: Record<string, ProcessName> = {};
-    const start = (name: string) => startProcess(deps, name, databaseUrl, processes);
+    const start = (name: string) => startProcess(deps, name, databaseUrl, tracker);
     const gateway = (await adoptGateway(deps, before)) ?? start("gateway");
+    tracker.track("gateway", gateway.pid() ?? 0);
     const children = [gateway, start("dock"), start("control")];
     for (const child of children) stops.push(() => child.stop(STOP_GRACE_MS));
     const [gatewayReady, dockReady, controlReady] = await Promise.all(children.map((child) => child.ready));
-    const state = stateOf(config, {
+    const addresses = addressesOf(config, {
       gateway: gatewayReady?.port,
       dock: dockReady?.port,
       control: controlReady?.port,
     });
-    const report = (): SupervisorState => ({
-      ...state,
-      supervisor: nameOf(process.pid),
-      processes: {
-        ...processes,
-        ...namesOf([gateway]),
-        ...(postgres ? { postgres: nameOf(postgres.pid()) } : {}),
-      },
-    });
-    await writeState(config.dir, report());
-    const pids = Object.fromEntries(Object.entries(report().processes).map(([name, { pid }]) => [name, pid]));
+    await tracker.publish({ ...addresses, supervisor: nameOf(process.pid) });
     const token = controlReady?.ownerToken ?? null;
-    return { running: { ...state, token, pids: { supervisor: process.pid, ...pids } }, stop };
+    return { running: { ...addresses, token, pids: { supervisor: process.pid, ...tracker.pids() } }, stop };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-function stateOf(config: Config, ports: Record<"gateway" | "dock" | "control", number | undefined>) {
+function addressesOf(config: Config, ports: Record<"gateway" | "dock" | "control", number | undefined>) {
   const host = config.host === "0.0.0.0" || config.host === "::" ? "127.0.0.1" : config.host;
   return {
     url: `http://${host}:${ports.control ?? config.port}`,
@@ -90,41 +81,46 @@ function stateOf(config: Config, ports: Record<"gateway" | "dock" | "control", n
   };
 }
 
-function namesOf(children: readonly Child[]): Record<string, ProcessName> {
-  return Object.fromEntries(children.map((child) => [child.name, nameOf(child.pid() ?? 0)]));
+type Tracker = ReturnType<typeof trackProcesses>;
+
+/** Keeps `supervisor.json` true: `down` and the next supervisor go by it. The lock alone decides who may start. */
+function trackProcesses(deps: SuperviseDeps) {
+  const processes: Record<string, ProcessName> = {};
+  let published: Omit<SupervisorState, "processes"> | null = null;
+  const write = async () => {
+    if (published) await writeState(deps.config.dir, { ...published, processes });
+  };
+  return {
+    track: (name: string, pid: number) => {
+      processes[name] = nameOf(pid);
+      write().catch((error) => deps.log.warn({ err: error }, "could not write supervisor.json"));
+    },
+    publish: (state: Omit<SupervisorState, "processes">) => {
+      published = state;
+      return write();
+    },
+    pids: () => Object.fromEntries(Object.entries(processes).map(([name, { pid }]) => [name, pid])),
+  };
 }
 
-function startProcess(
-  deps: SuperviseDeps,
-  name: string,
-  databaseUrl: string,
-  processes: Record<string, ProcessName>,
-): Child {
+function startProcess(deps: SuperviseDeps, name: string, databaseUrl: string, tracker: Tracker): Child {
   return superviseChild(deps, {
     name,
     command: [...deps.command, "start", name],
     env: { ...deps.env, DATABASE_URL: databaseUrl, SIGNALBOX_DIR: deps.config.dir },
     logFile: join(deps.config.dir, "log", `${name}.log`),
-    onStart: (pid) => {
-      processes[name] = nameOf(pid);
-      // Best effort: the file tells `down` and people what runs; the lock, not this file, decides who may start.
-      void readState(deps.config.dir)
-        .then(
-          (state) =>
-            state &&
-            writeState(deps.config.dir, { ...state, processes: { ...state.processes, ...processes } }),
-        )
-        .catch((error) => deps.log.warn({ err: error }, "could not write supervisor.json"));
-    },
+    onStart: (pid) => tracker.track(name, pid),
   });
 }
 
 /** The embedded Postgres, started again whenever it dies. */
 async function keepPostgres(
   deps: SuperviseDeps,
-): Promise<{ databaseUrl(): string; pid(): number; stop(): Promise<void> }> {
+  tracker: Tracker,
+): Promise<{ databaseUrl(): string; stop(): Promise<void> }> {
   const stopping = new AbortController();
   let postgres: EmbeddedPostgres = await startEmbeddedPostgres(deps, { dir: deps.config.dir });
+  tracker.track("postgres", postgres.pid);
   const watch = async () => {
     while (!stopping.signal.aborted) {
       await deps.clock.sleep(POSTGRES_WATCH_MS, stopping.signal).catch(() => {});
@@ -133,6 +129,7 @@ async function keepPostgres(
       await startEmbeddedPostgres(deps, { dir: deps.config.dir }).then(
         (started) => {
           postgres = started;
+          tracker.track("postgres", started.pid);
         },
         (error) => deps.log.error({ err: error }, `postgres did not start: ${messageOf(error)}`),
       );
@@ -141,7 +138,6 @@ async function keepPostgres(
   const watching = watch();
   return {
     databaseUrl: () => postgres.databaseUrl,
-    pid: () => postgres.pid,
     stop: async () => {
       stopping.abort();
       await watching;

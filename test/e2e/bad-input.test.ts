@@ -171,7 +171,7 @@ test("a second supervisor on the same folder, and a port in use, are refused by 
   const samePorts = { ...at.environment, SIGNALBOX_DIR: `${at.dir}-other` };
   const refused = await signalbox(["up"], { environment: samePorts });
   expect(refused.code).not.toBe(0);
-  expect(refused.output).toMatch(/Port \d+ .*in use/);
+  expect(refused.output).toMatch(/cannot listen on 127\.0\.0\.1:\d+: another program does|Port \d+ .*in use/);
   const again = await at.cli(["up", "--foreground"]);
   expect(again.code).not.toBe(0);
   expect(again.output).toMatch(/Another supervisor \(pid \d+\) holds/);

@@ -48,7 +48,12 @@ export async function startTestInstance(extra: Record<string, string> = {}): Pro
       if (!line.startsWith("{"))
         throw new Error(`deploy printed no JSON (exit ${result.code}):\n${result.output}`);
       const printed = JSON.parse(line);
-      return { ...(printed.deployment ?? printed), code: result.code, output: result.output };
+      return {
+        id: printed.deploymentId,
+        ...(printed.deployment ?? printed),
+        code: result.code,
+        output: result.output,
+      };
     },
     get: (publicUrl, path = "/") => getThroughGateway(publicUrl, path),
     call: (path, init = {}) =>

@@ -132,7 +132,8 @@ async function watchOrDetach(
 }
 
 function reattach({ paint }: Context, id: string): string {
-  return `  watch it:   ${paint.cyan(`signalbox status ${id} --watch`)}\n  cancel it:  ${paint.cyan(`signalbox cancel ${id}`)}`;
+  const watch = paint.cyan(`signalbox status ${id} --watch`);
+  return `  watch it:   ${watch}\n  cancel it:  ${paint.cyan(`signalbox cancel ${id}`)}`;
 }
 
 function end(
