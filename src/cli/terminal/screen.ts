@@ -25,7 +25,7 @@ export function createScreen(io: Pick<Io, "stderr" | "isTTY">): Screen {
   // One write for each frame, cut to the width: a wrapped line could not be cleared again.
   const paintFrame = (before: string) => {
     const spinner = FRAMES[frame % FRAMES.length] ?? "";
-    const moving = draw === null ? "" : cutToWidth(draw(spinner), (stderr.columns ?? 80) - 1);
+    const moving = draw === null ? "" : cutToWidth(draw(spinner), (stderr.columns || 80) - 1);
     stderr.write(`${CLEAR_LINE}${before}${moving}`);
   };
   return {
