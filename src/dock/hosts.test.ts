@@ -32,6 +32,5 @@ describe("host names", () => {
   });
 
   it.each(["", "a..b", "-a.b", "a b", "http://a", "a:80", "a".repeat(64)])("%j is no host", (text) =>
-    expect(parseHost(text)).toBeNull(),
-  );
+    expect(parseHost(text)).toBeNull());
 });

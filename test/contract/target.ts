@@ -128,21 +128,21 @@ function splits(): void {
     expect(await under.target.traffic(place, signal)).toEqual({ [old]: 60, [good]: 40 });
   });
 
-  it.each(["staging", "preview"] as const)(
-    "serves %s by its own host, and does not split it",
-    async (environment) => {
-      const place = await newPlace(environment, environment === "preview" ? "Feature/Über_1" : "main");
-      const first = await built(place, `first ${place.project}`);
-      expect(await shift(place, null, first)).toBe("done");
-      const second = await built(place, `second ${place.project}`);
-      expect(await shift(place, first, second, 50, [50, 100])).toBe("unsupported");
-      expect(await shift(place, first, second)).toBe("done");
-      expect(await under.target.traffic(place, signal)).toEqual({ [second]: 100 });
-      expect((await under.visit(mainHost(place))).text).toBe(`second ${place.project}`);
-      await under.target.rollback({ place, from: second, to: first }, signal);
-      expect((await under.visit(mainHost(place))).text).toBe(`first ${place.project}`);
-    },
-  );
+  it.each([
+    "staging",
+    "preview",
+  ] as const)("serves %s by its own host, and does not split it", async (environment) => {
+    const place = await newPlace(environment, environment === "preview" ? "Feature/Über_1" : "main");
+    const first = await built(place, `first ${place.project}`);
+    expect(await shift(place, null, first)).toBe("done");
+    const second = await built(place, `second ${place.project}`);
+    expect(await shift(place, first, second, 50, [50, 100])).toBe("unsupported");
+    expect(await shift(place, first, second)).toBe("done");
+    expect(await under.target.traffic(place, signal)).toEqual({ [second]: 100 });
+    expect((await under.visit(mainHost(place))).text).toBe(`second ${place.project}`);
+    await under.target.rollback({ place, from: second, to: first }, signal);
+    expect((await under.visit(mainHost(place))).text).toBe(`first ${place.project}`);
+  });
 }
 
 function buildsAndReleases(): void {

@@ -19,18 +19,19 @@ test.for([
   { name: "hono", path: "/", text: "" },
   { name: "fastify", path: "/", text: "" },
   { name: "vite-react", path: "/", text: '<div id="root">' },
-])(
-  "without any configuration, $name is built, proven and served on its hosts",
-  async ({ name, path, text }) => {
-    const deployed = await at.deploy(example(name), "--env", "preview", "--project", `zero-${name}`);
-    expect(deployed, deployed.output).toMatchObject({ state: "live", code: 0 });
-    for (const url of [deployed.url ?? "", ...deployed.urls]) {
-      const answer = await at.get(url, path);
-      expect(answer.status).toBe(200);
-      expect(answer.body).toContain(text);
-    }
-  },
-);
+])("without any configuration, $name is built, proven and served on its hosts", async ({
+  name,
+  path,
+  text,
+}) => {
+  const deployed = await at.deploy(example(name), "--env", "preview", "--project", `zero-${name}`);
+  expect(deployed, deployed.output).toMatchObject({ state: "live", code: 0 });
+  for (const url of [deployed.url ?? "", ...deployed.urls]) {
+    const answer = await at.get(url, path);
+    expect(answer.status).toBe(200);
+    expect(answer.body).toContain(text);
+  }
+});
 
 test("the same tree again is reused: nothing is built, nothing is sent", async () => {
   const first = await at.deploy(example("static"), "--env", "production", "--project", "reused");

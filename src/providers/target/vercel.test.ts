@@ -155,23 +155,20 @@ describe("production", () => {
       },
       false,
     ],
-  ])(
-    "is promoted when its host shows it; the flag for automatic domains %s",
-    async (_name, project, restored) => {
-      script[ALIAS] = ["dpl_0", "dpl_0", "dpl_1"].map((deploymentId) => ({
-        status: 200,
-        body: { deploymentId },
-      }));
-      script["GET /v9/projects/prj_1"] = [{ status: 200, body: { id: "prj_1", ...project } }];
-      script["POST /v10/projects/prj_1/promote/dpl_1"] = [{ status: 201 }];
-      script["PATCH /v9/projects/prj_1"] = [{ status: 200, body: { id: "prj_1" } }];
-      await target.shift({ place, from: "dpl_0", to: "dpl_1", weight: 100, steps: [100] }, never);
-      const patches = seen.filter(({ request }) => request.startsWith("PATCH"));
-      expect(patches.map(({ body }) => JSON.parse(body))).toEqual(
-        restored ? [{ autoAssignCustomDomains: false }] : [],
-      );
-    },
-  );
+  ])("is promoted when its host shows it; the flag for automatic domains %s", async (_name, project, restored) => {
+    script[ALIAS] = ["dpl_0", "dpl_0", "dpl_1"].map((deploymentId) => ({
+      status: 200,
+      body: { deploymentId },
+    }));
+    script["GET /v9/projects/prj_1"] = [{ status: 200, body: { id: "prj_1", ...project } }];
+    script["POST /v10/projects/prj_1/promote/dpl_1"] = [{ status: 201 }];
+    script["PATCH /v9/projects/prj_1"] = [{ status: 200, body: { id: "prj_1" } }];
+    await target.shift({ place, from: "dpl_0", to: "dpl_1", weight: 100, steps: [100] }, never);
+    const patches = seen.filter(({ request }) => request.startsWith("PATCH"));
+    expect(patches.map(({ body }) => JSON.parse(body))).toEqual(
+      restored ? [{ autoAssignCustomDomains: false }] : [],
+    );
+  });
 
   it("cannot be split where the plan has no rolling releases, nor when nothing serves yet", async () => {
     script["PATCH /v1/projects/prj_1/rolling-release/config"] = [

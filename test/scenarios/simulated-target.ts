@@ -1,0 +1,121 @@
+import { AppError } from "../../src/foundation/errors.ts";
+import type {
+  BuildInput,
+  Place,
+  Target,
+  TargetDeployment,
+  TargetLogLine,
+  Traffic,
+} from "../../src/targets/target.ts";
+
+/** How the builds of the simulated target go. May be changed while it runs. */
+export type Behaviour = {
+  /** Looks at a build before it is ready. */
+  buildLooks: number;
+  build: "ready" | "error" | "hangs";
+  kind: "static" | "server";
+  splits: boolean;
+  log: readonly string[];
+};
+
+type Built = { input: BuildInput; looks: number; canceled: boolean; retired: boolean; was: Behaviour };
+
+export type SimulatedTarget = Target & {
+  readonly behaviour: Behaviour;
+  /** Every effect that really happened, in order: `build dep_1:1:build`, `shift dpl_2 50`. */
+  readonly effects: string[];
+  readonly builds: ReadonlyMap<string, Built>;
+  readonly retired: () => string[];
+  trafficAt(place: Pick<Place, "project" | "environment" | "branch">): Traffic;
+};
+
+/** A target that is a few maps. Like a real one it knows keys, never forgets traffic, and has no idea of deployments. */
+export function createSimulatedTarget(now: () => Date): SimulatedTarget {
+  const behaviour: Behaviour = {
+    buildLooks: 0,
+    build: "ready",
+    kind: "static",
+    splits: true,
+    log: ["built"],
+  };
+  const byKey = new Map<string, string>();
+  const builds = new Map<string, Built>();
+  const traffic = new Map<string, Record<string, number>>();
+  const effects: string[] = [];
+  const keyOf = ({ project, environment, branch }: Pick<Place, "project" | "environment" | "branch">) =>
+    environment === "preview" ? `${project}/preview/${branch}` : `${project}/${environment}`;
+  const find = (id: string): Built => {
+    const built = builds.get(id);
+    if (!built) throw new AppError("not_found", `The target has no deployment ${id}.`);
+    return built;
+  };
+
+  return {
+    name: "simulated",
+    ping: async () => {},
+    behaviour,
+    effects,
+    builds,
+    retired: () => [...builds].filter(([, built]) => built.retired).map(([id]) => id),
+    trafficAt: (place) => traffic.get(keyOf(place)) ?? {},
+    ensureProject: async (name) => ({ targetProjectId: `prj_${name}` }),
+    upload: async () => {},
+    async build(input) {
+      const known = byKey.get(input.key);
+      if (known) return { kind: "accepted", targetDeploymentId: known };
+      const id = `dpl_${builds.size + 1}`;
+      byKey.set(input.key, id);
+      builds.set(id, { input, looks: 0, canceled: false, retired: false, was: { ...behaviour } });
+      effects.push(`build ${input.key}`);
+      return { kind: "accepted", targetDeploymentId: id };
+    },
+    async observe(id) {
+      const built = find(id);
+      built.looks += 1;
+      return seen(id, built, now());
+    },
+    async *logs(id): AsyncIterable<TargetLogLine> {
+      for (const text of find(id).was.log) yield { at: now(), stream: "stdout", text };
+    },
+    async cancel(id) {
+      find(id).canceled = true;
+      effects.push(`cancel ${id}`);
+    },
+    hosts: ({ project, environment }) => [`${project}-${environment}.localhost`],
+    publicUrl: (host) => `http://${host}:8080`,
+    traffic: async (place) => ({ ...(traffic.get(keyOf(place)) ?? {}) }),
+    async shift({ place, from, to, weight }) {
+      if (weight < 100 && !behaviour.splits) return "unsupported";
+      traffic.set(
+        keyOf(place),
+        weight === 100 || from === null ? { [to]: 100 } : { [from]: 100 - weight, [to]: weight },
+      );
+      effects.push(`shift ${to} ${weight}`);
+      return "done";
+    },
+    async rollback({ place, to }) {
+      if (find(to).retired) throw new AppError("unprocessable", `${to} was let go.`);
+      traffic.set(keyOf(place), { [to]: 100 });
+      effects.push(`rollback ${to}`);
+    },
+    async retire(id) {
+      find(id).retired = true;
+      effects.push(`retire ${id}`);
+    },
+  };
+}
+
+function seen(id: string, built: Built, now: Date): TargetDeployment {
+  const done = built.looks > built.was.buildLooks && built.was.build !== "hangs";
+  const ended = built.was.build === "error" ? "error" : "ready";
+  return {
+    id,
+    state: built.canceled ? "canceled" : done ? ended : "building",
+    url: `http://${id}.localhost:8080`,
+    error:
+      done && ended === "error" ? { code: "BUILD_FAILED", message: "npm run build ended with 1." } : null,
+    reused: false,
+    buildStartedAt: now,
+    kind: built.was.kind,
+  };
+}
