@@ -12,6 +12,8 @@ export type CallOptions = {
   readonly attempts?: number;
 };
 
+export type OpenOptions = CallOptions & { readonly idleTimeoutMs?: number; readonly alsoStatus?: number };
+
 /** The control plane's HTTP API. Every method throws `ApiError`. */
 export type Api = {
   readonly url: string;
@@ -19,8 +21,8 @@ export type Api = {
   post<T>(path: string, body: unknown, options?: CallOptions): Promise<T>;
   /** Sends a body of known length; `open` is called anew for every attempt. */
   put(path: string, body: { size: number; open: () => Readable }, options?: CallOptions): Promise<void>;
-  /** A GET whose body is read by the caller, for streams. Fails unless the status is 2xx. */
-  open(path: string, options?: CallOptions & { idleTimeoutMs?: number }): Promise<IncomingMessage>;
+  /** A GET whose body is read by the caller, for streams. Fails unless the status is 2xx or `alsoStatus`. */
+  open(path: string, options?: OpenOptions): Promise<IncomingMessage>;
   close(): void;
 };
 
@@ -37,7 +39,7 @@ const IDLE_TIMEOUT_MS = 120_000;
 const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 3_000;
 
-type Sending = CallOptions & { method: string; path: string; idleTimeoutMs?: number };
+type Sending = OpenOptions & { method: string; path: string };
 
 export function createApi(options: ApiOptions): Api {
   const exchange = async (sending: Sending, body?: string | Readable): Promise<IncomingMessage> => {
@@ -58,7 +60,8 @@ export function createApi(options: ApiOptions): Api {
       .catch((error: unknown) => {
         throw toConnectionError(options.url, error, sending.signal);
       });
-    if ((response.statusCode ?? 0) < 300) return response;
+    const status = response.statusCode ?? 0;
+    if (status < 300 || status === sending.alsoStatus) return response;
     throw await readError(options, response);
   };
   const json = async <T>(sending: Sending, body?: unknown): Promise<T> => {

@@ -1,6 +1,5 @@
 import { AppError, messageOf } from "../../foundation/errors.ts";
 import type { Api } from "../client/api.ts";
-import { ApiError } from "../client/api-error.ts";
 import { listPath } from "../client/deployment.ts";
 import { readText } from "../client/transport.ts";
 import { bad, type Check, good } from "./check.ts";
@@ -25,43 +24,31 @@ async function attempt(name: string, ask: () => Promise<unknown>, found: string)
 
 async function checkReady(api: Api): Promise<Check[]> {
   try {
-    const response = await api.open("/api/health/ready");
-    return readinessChecks(JSON.parse(await readText(response)), true);
+    // "Not ready" is 503 with the same body: which part is missing is what we are here for.
+    const response = await api.open("/api/health/ready", { alsoStatus: 503 });
+    return readinessChecks(JSON.parse(await readText(response)));
   } catch (error) {
-    const details = error instanceof ApiError ? error.details : undefined;
-    const parts = readinessChecks(details, false).filter((check) => check.name !== "ready");
-    return parts.length > 0 ? parts : [bad("ready", messageOf(error), "Look into the control plane's log.")];
+    return [bad("ready", messageOf(error), "Look into the control plane's log.")];
   }
 }
 
-/**
- * The parts that a readiness answer speaks of (`{checks: {postgres: …}}`, `{services: …}`), each one a check; a
- * part is well unless it says otherwise. An answer that speaks of none is one check by itself.
- */
-export function readinessChecks(body: unknown, ready: boolean): Check[] {
-  const answer = (body ?? {}) as Record<string, unknown>;
-  const parts = [answer.checks, answer.services, answer.details].find(
-    (value) => typeof value === "object" && value !== null && !Array.isArray(value),
-  );
-  const checks = Object.entries(parts ?? {}).map(([name, value]) => partCheck(name, value));
-  if (checks.length > 0) return checks;
-  return [ready ? good("ready", "yes") : bad("ready", "no", "Look into the control plane's log.")];
+type Readiness = {
+  readonly status?: unknown;
+  readonly checks?: Readonly<Record<string, { readonly ok?: unknown; readonly error?: unknown }>>;
+};
+
+/** One check for each part that a readiness answer speaks of; an answer without parts is a check by itself. */
+export function readinessChecks(answer: Readiness): Check[] {
+  const parts = Object.entries(answer.checks ?? {});
+  if (parts.length > 0) return parts.map(([name, part]) => partCheck(name, part));
+  if (answer.status === "ready") return [good("ready", "yes")];
+  return [
+    bad("ready", "not yet", "Wait some seconds and ask again; then look into the control plane's log."),
+  ];
 }
 
-const WELL = new Set(["ok", "up", "ready", "healthy", "pass", "true"]);
-
-function partCheck(name: string, value: unknown): Check {
-  const part = (typeof value === "object" && value !== null ? value : { status: value }) as Record<
-    string,
-    unknown
-  >;
-  const said = part.status ?? part.state ?? part.ok ?? "ok";
-  const message = [part.message, part.error, part.reason].find((text) => typeof text === "string");
-  const found = message === undefined ? String(said) : `${String(said)}: ${message}`;
-  if (WELL.has(String(said))) return good(name, found);
-  const hint =
-    typeof part.hint === "string"
-      ? part.hint
-      : `Look into the log of ${name}, or start it again: npx signalbox up`;
-  return bad(name, found, hint);
+function partCheck(name: string, part: { readonly ok?: unknown; readonly error?: unknown }): Check {
+  if (part.ok === true) return good(name, "ok");
+  const found = typeof part.error === "string" ? part.error : "not ok";
+  return bad(name, found, `Look into the log of ${name}; \`npx signalbox up\` starts what is missing.`);
 }
