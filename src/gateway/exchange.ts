@@ -79,7 +79,7 @@ export class Exchange {
     if (served !== null) served.tally.inFlight--;
     if (!res.writableFinished) this.onGone?.();
     // The rest of an upload that was answered early: read it, or the connection's next request is never seen.
-    else if (!req.complete) req.resume();
+    else if (!req.complete) req.unpipe().resume();
     gateway.accessLog.write({
       host: this.host,
       method: req.method ?? "",
