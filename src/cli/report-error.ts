@@ -5,7 +5,8 @@ import { CONFIG_FILE } from "./tree/tree.ts";
 
 /** What a person reads: what happened, its particulars, what to do next, and the request id for whoever looks it up. */
 export function errorLines(thrown: unknown, paint: Paint): string[] {
-  const lines = [`${paint.red("✗")} ${messageOf(thrown)}`];
+  const details = thrown instanceof AppError ? mistakesOf(thrown.details) : [];
+  const lines = [`${paint.red("✗")} ${headline(messageOf(thrown), details)}`];
   if (!(thrown instanceof AppError)) {
     const stack = thrown instanceof Error ? (thrown.stack ?? "").split("\n").slice(1, 6) : [];
     return [
@@ -14,8 +15,9 @@ export function errorLines(thrown: unknown, paint: Paint): string[] {
       "  This is a defect of Signalbox. Please report it.",
     ];
   }
-  for (const detail of detailLines(thrown.details)) lines.push(`  ${detail}`);
-  if (thrown.hint !== undefined) lines.push(`  ${paint.cyan("→")} ${thrown.hint}`);
+  for (const mistake of details) lines.push(...mistakeLines(mistake));
+  const told = details.some((mistake) => mistake.hint === thrown.hint);
+  if (thrown.hint !== undefined && !told) lines.push(`  ${paint.cyan("→")} ${inCommands(thrown.hint)}`);
   if (thrown instanceof ApiError && thrown.requestId !== null) {
     lines.push(paint.dim(`  request ${thrown.requestId}`));
   }
@@ -36,18 +38,35 @@ export function errorJson(thrown: unknown): unknown {
   };
 }
 
-type Mistake = { line?: number; column?: number; path?: unknown; message?: string; hint?: string };
+type Mistake = { line: number; column?: number; path?: unknown; message: string; hint?: string };
 
 /** The mistakes of a configuration file, each with its place; other details are for machines. */
-function detailLines(details: unknown): string[] {
+function mistakesOf(details: unknown): Mistake[] {
   if (!Array.isArray(details)) return [];
-  return (details as Mistake[]).flatMap((mistake) => {
-    if (typeof mistake?.message !== "string" || typeof mistake.line !== "number") return [];
-    const path = Array.isArray(mistake.path) ? mistake.path.join(".") : mistake.path;
-    // The message mostly names the key already.
-    const named = typeof path !== "string" || path === "" || mistake.message.includes(path);
-    const hint = mistake.hint === undefined ? [] : [`    → ${mistake.hint}`];
-    const place = `${CONFIG_FILE}:${mistake.line}:${mistake.column ?? 1}`;
-    return [`${place}  ${named ? "" : `${path}: `}${mistake.message}`, ...hint];
-  });
+  return (details as Partial<Mistake>[]).filter(
+    (detail): detail is Mistake => typeof detail?.message === "string" && typeof detail.line === "number",
+  );
+}
+
+function mistakeLines(mistake: Mistake): string[] {
+  const path = Array.isArray(mistake.path) ? mistake.path.join(".") : mistake.path;
+  // The message mostly names the key already.
+  const named = typeof path !== "string" || path === "" || mistake.message.includes(path);
+  const place = `${CONFIG_FILE}:${mistake.line}:${mistake.column ?? 1}`;
+  const hint = mistake.hint === undefined ? [] : [`      → ${mistake.hint}`];
+  return [`  ${place}  ${named ? "" : `${path}: `}${mistake.message}`, ...hint];
+}
+
+/** The message without the mistakes that are listed below it. */
+function headline(message: string, mistakes: readonly Mistake[]): string {
+  const colon = message.indexOf(": ");
+  const repeats = mistakes.length > 0 && mistakes.every((mistake) => message.includes(mistake.message));
+  return repeats && colon !== -1 ? `${message.slice(0, colon)}:` : message;
+}
+
+/** Hints of the API speak of requests; here one types commands. */
+function inCommands(hint: string): string {
+  return hint
+    .replaceAll("GET /api/deploy/list", "`signalbox list`")
+    .replaceAll("GET /api/health/ready", "`signalbox doctor`");
 }

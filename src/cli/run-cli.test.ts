@@ -151,7 +151,7 @@ test("a canary's weights are told as they change, and its rollback exits 1", asy
   ];
   const result = await cli(["deploy", "--env", "production"]);
   expect(result.code).toBe(1);
-  expect(result.stderr).toMatch(/10 % of the traffic[\s\S]*50 % of the traffic[\s\S]*Traffic shift stopped/);
+  expect(result.stderr).toMatch(/traffic: 10 %[\s\S]*traffic: 50 %[\s\S]*Traffic shift stopped/);
   expect(result.stderr).toContain("was rolled back: 4 % of the answers were 5xx.");
 });
 

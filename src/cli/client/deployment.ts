@@ -10,7 +10,7 @@ export type Deployment = {
   readonly state: string;
   readonly reason: string | null;
   readonly hint: string | null;
-  /** Where it is reached; `urls` are all public addresses, the immutable one among them. */
+  /** Its immutable address. `urls` are the environment's own, which move on to the next release. */
   readonly url: string | null;
   readonly urls: readonly string[];
   readonly targetDeploymentId: string | null;
@@ -45,6 +45,11 @@ const SETTLED_STATES = new Set(["live", "failed", "canceled", "rejected", "super
 /** Nothing more is to be awaited: it serves, or it never will. */
 export function isSettled(deployment: Pick<Deployment, "state">): boolean {
   return SETTLED_STATES.has(deployment.state);
+}
+
+/** The address to give to people: the environment's own where it has one, else the immutable one. */
+export function publicUrl(deployment: Pick<Deployment, "url" | "urls">): string | null {
+  return deployment.urls[0] ?? deployment.url;
 }
 
 export function isFailed(state: string): boolean {

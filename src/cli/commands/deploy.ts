@@ -1,5 +1,5 @@
 import type { Arguments } from "../arguments.ts";
-import type { Deployment } from "../client/deployment.ts";
+import { type Deployment, publicUrl } from "../client/deployment.ts";
 import { postOnce, type Trigger, type Triggered } from "../client/trigger.ts";
 import { type Command, ENVIRONMENT_OPTION, PROJECT_OPTION } from "../command.ts";
 import type { Context } from "../context.ts";
@@ -160,6 +160,6 @@ function end(
       deployment: ended,
       ...(code === EXIT.ok ? {} : { logTail: progress.tail() }),
     });
-  } else if (code === EXIT.ok && ended.url !== null) context.print(ended.url);
+  } else if (code === EXIT.ok) context.print(publicUrl(ended) ?? ended.id);
   return code;
 }

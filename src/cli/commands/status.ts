@@ -1,6 +1,6 @@
 import { requirePositional } from "../arguments.ts";
 import { currentDeployments } from "../client/current.ts";
-import { type Deployment, isSettled, listPath } from "../client/deployment.ts";
+import { type Deployment, isSettled, listPath, publicUrl } from "../client/deployment.ts";
 import { readStatus } from "../client/follow.ts";
 import { type Command, ENVIRONMENT_OPTION, PROJECT_OPTION } from "../command.ts";
 import type { Context } from "../context.ts";
@@ -72,7 +72,7 @@ function row({ clock, paint }: Context, deployment: Deployment): string[] {
     formatAge(deployment.createdAt, clock.now()),
     commitText(deployment),
     deployment.id,
-    deployment.url ?? "-",
+    publicUrl(deployment) ?? "-",
   ];
 }
 
@@ -92,7 +92,7 @@ async function watch(context: Context, id: string, signal: AbortSignal): Promise
       new Date(ended.finishedAt ?? ended.updatedAt).getTime() - new Date(ended.createdAt).getTime();
     tellVerdict(context, progress, ended, formatDuration(tookMs));
     if (context.json) context.printJson({ deployment: ended });
-    else if (ended.url !== null && outcomeCode(ended) === EXIT.ok) context.print(ended.url);
+    else if (outcomeCode(ended) === EXIT.ok) context.print(publicUrl(ended) ?? ended.id);
     return outcomeCode(ended);
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;

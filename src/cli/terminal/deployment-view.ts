@@ -1,4 +1,4 @@
-import { actorName, type Deployment, isFailed } from "../client/deployment.ts";
+import { actorName, type Deployment, isFailed, publicUrl } from "../client/deployment.ts";
 import type { Paint } from "./paint.ts";
 import { phaseLines } from "./phases.ts";
 import { phaseText } from "./progress.ts";
@@ -26,7 +26,7 @@ export function deploymentLines(deployment: Deployment, now: Date, paint: Paint)
     ["project", deployment.project],
     ["environment", deployment.environment],
     ["state", stateText(deployment.state, paint) + weight(deployment)],
-    ["url", deployment.url],
+    ["url", publicUrl(deployment)],
     ["commit", sourceText(deployment)],
     ["started", `${formatAge(deployment.createdAt, now)} ago${by(deployment)}`],
     ["reason", deployment.reason === null ? null : harmless(deployment.reason)],
@@ -36,7 +36,7 @@ export function deploymentLines(deployment: Deployment, now: Date, paint: Paint)
     value === null ? [] : [`${paint.dim(name.padEnd(12))} ${value}`],
   );
   if (deployment.hint !== null) lines.push(`${paint.cyan("→")} ${harmless(deployment.hint)}`);
-  const others = deployment.urls.filter((url) => url !== deployment.url);
+  const others = [deployment.url, ...deployment.urls].filter((url) => url && url !== publicUrl(deployment));
   if (others.length > 0) lines.push(`${paint.dim("also at".padEnd(12))} ${others.join("  ")}`);
   const phases = phaseLines(deployment).map(
     (line) => `  ${phaseText(paint, line.outcome, line.label, line.durationMs)}`,

@@ -55,8 +55,9 @@ function outcomeOf(
   return isFailed(after) ? "broken" : "done";
 }
 
-/** `10 % of the traffic`, where a share is known and it is not all or nothing. */
+/** The new release's share of the traffic, `10 %`, where it is neither nothing nor all. */
 export function weightText(deployment: Pick<Deployment, "state" | "weight">): string | null {
-  if (deployment.state !== "shifting" || deployment.weight === null) return null;
-  return `${Math.round(deployment.weight)} % of the traffic`;
+  const { state, weight } = deployment;
+  if (state !== "shifting" || weight === null || weight <= 0 || weight >= 100) return null;
+  return `${Math.round(weight)} %`;
 }

@@ -74,13 +74,16 @@ function createPhaseTeller(deps: Deps, lastLog: () => LogLine | null): (next: De
   let presentSinceMs = 0;
   return (next) => {
     const lines = phaseLines(next);
+    const now = lines.find((line) => line.outcome === "now");
     for (const line of lines.slice(told)) {
-      if (line.outcome === "now") break;
+      // A phase whose end is not recorded yet is told with the next version, which knows how long it took.
+      if (line.outcome === "now" || (line.durationMs === null && !isSettled(next))) break;
+      screen.moving(null);
       screen.line(phaseText(paint, line.outcome, line.label, line.durationMs));
       told++;
     }
-    const now = lines.find((line) => line.outcome === "now");
-    if (isSettled(next) || now === undefined) return screen.moving(null);
+    if (isSettled(next)) return screen.moving(null);
+    if (now === undefined) return;
     const share = weightText(next);
     const text = share === null ? `${now.label} …` : `${now.label}: ${share}`;
     if (present !== `${told} ${text}`) {
