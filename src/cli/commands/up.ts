@@ -8,7 +8,7 @@ export const up: Command = {
   name: "up",
   summary: "start everything on this machine: postgres, control, prober, dock, gateway",
   positionals: { usage: "", max: 0 },
-  options: { foreground: { type: "boolean", help: "stay, show the log, and stop everything on Ctrl-C" } },
+  options: { foreground: { type: "boolean", help: "stay, and stop everything on Ctrl-C" } },
   examples: ["npx signalbox up"],
   async run(context, args) {
     const foreground = args.flag("foreground");
