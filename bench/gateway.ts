@@ -24,8 +24,10 @@ import {
  * verifies a sticky cookie, splits traffic and counts. Rounds are interleaved and ratios are taken within a round, so
  * that a noisy machine disturbs both sides of each.
  */
-const ROUNDS = 3;
+const ROUNDS = 7;
 const ROUND_S = 2;
+// Compilers of hot code need a few tens of thousands of requests.
+const WARM_UP_S = 5;
 const CONNECTIONS = 32;
 const TARGETS = { caddy: 0.75, nginx: 2.6, "http-proxy-3": 0.4 } as const;
 
@@ -60,22 +62,22 @@ export async function run() {
 
 async function measure(proxies: Tested[], bench: Bench, script: string): Promise<Map<string, Reading[]>> {
   const readings = new Map(proxies.map((proxy) => [proxy.name, [] as Reading[]]));
-  for (const proxy of proxies) await load(proxy, bench, script);
+  for (const proxy of proxies) await load(proxy, bench, script, WARM_UP_S);
   for (let round = 0; round < ROUNDS; round++) {
     // Each round starts with another proxy, so that none always follows the same one.
     for (let i = 0; i < proxies.length; i++) {
       const proxy = proxies[(i + round) % proxies.length];
-      if (proxy) readings.get(proxy.name)?.push(await load(proxy, bench, script));
+      if (proxy) readings.get(proxy.name)?.push(await load(proxy, bench, script, ROUND_S));
     }
   }
   return readings;
 }
 
 /** One round of wrk against one proxy. */
-async function load(proxy: Tested, bench: Bench, script: string): Promise<Reading> {
+async function load(proxy: Tested, bench: Bench, script: string, seconds: number): Promise<Reading> {
   const pids = proxy.pids();
   const before = cpuUs(pids);
-  const wrk = [program("wrk"), "-t1", `-c${CONNECTIONS}`, `-d${ROUND_S}s`, "--latency", "-s", script];
+  const wrk = [program("wrk"), "-t1", `-c${CONNECTIONS}`, `-d${seconds}s`, "--latency", "-s", script];
   const pinned = availableParallelism() > 1 ? [program("taskset"), "-c", "1", ...wrk] : wrk;
   const [command = "", ...args] = [...pinned, `http://127.0.0.1:${proxy.port}/path?query=1`];
   const { stdout } = await promisify(execFile)(command, args);
@@ -85,7 +87,7 @@ async function load(proxy: Tested, bench: Bench, script: string): Promise<Readin
   const requests = Number(/(\d+) requests in/.exec(stdout)?.[1]);
   return {
     cpuUsPerRequest: used / requests,
-    requestsPerS: requests / ROUND_S,
+    requestsPerS: requests / seconds,
     p50Ms: milliseconds(stdout, "50%"),
     p99Ms: milliseconds(stdout, "99%"),
   };
