@@ -48,12 +48,15 @@ export async function rollbackDeployment(
     state: "live",
     durationMs: Math.round((deps.clock.monotonicMs() - startedMs) * 100) / 100,
   });
-  const earlier = idempotencyKey === undefined ? null : await findIntent(deps, actor, idempotencyKey);
+  // Every round trip before the flip is time in which the bad release answers: what can be asked at once, is.
+  const [earlier, project] = await Promise.all([
+    idempotencyKey === undefined ? null : findIntent(deps, actor, idempotencyKey),
+    findProject(deps.db, input.project),
+  ]);
   if (earlier) {
     if (earlier.from_id) await finished(deps, earlier.from_id);
     return done(earlier.to_id, [...(earlier.from_id ? [earlier.from_id] : []), ...earlier.stopped]);
   }
-  const project = await findProject(deps.db, input.project);
   for (let tries = 0; tries < TRIES; tries++) {
     const choice = await choose(deps, project, input);
     const intent = { actor, projectId: project.id, reason: input.reason, idempotencyKey };

@@ -22,7 +22,8 @@ export function createStreams(deps: {
   isTarget: (host: string, release: string) => boolean;
 }): Streams {
   const open = new Set<LongStream>();
-  const leaving = new Set<LongStream>();
+  /** Which departure a stream waits out. A release that came back meanwhile and left again departs anew. */
+  const leaving = new Map<LongStream, symbol>();
   return {
     add: (stream) => open.add(stream),
     delete(stream) {
@@ -30,17 +31,18 @@ export function createStreams(deps: {
       leaving.delete(stream);
     },
     drainMoved(timeoutMs) {
-      const moved = [...open].filter(
-        (stream) => !leaving.has(stream) && !deps.isTarget(stream.host, stream.release),
-      );
-      if (moved.length === 0) return;
-      for (const stream of moved) leaving.add(stream);
-      void deps.clock.sleep(timeoutMs).then(() => {
-        for (const stream of moved) {
-          // A rollback in the meantime may have brought its release back.
-          const stays = deps.isTarget(stream.host, stream.release);
-          if (leaving.delete(stream) && open.has(stream) && !stays) stream.end();
+      const departure = Symbol("departure");
+      let moved = false;
+      for (const stream of open) {
+        if (deps.isTarget(stream.host, stream.release)) leaving.delete(stream);
+        else if (!leaving.has(stream)) {
+          leaving.set(stream, departure);
+          moved = true;
         }
+      }
+      if (!moved) return;
+      void deps.clock.sleep(timeoutMs).then(() => {
+        for (const [stream, since] of [...leaving]) if (since === departure) stream.end();
       });
     },
     endAll() {
