@@ -1,6 +1,9 @@
 import type { TreeFile } from "../store/store.ts";
 
-/** Vercel's project settings, the part that decides a build. Null or absent: detect. Source: vercel.com/docs/rest-api, createDeployment. */
+/**
+ * Vercel's project settings, the part that decides a build. Null or absent: detect.
+ * Source: vercel.com/docs/rest-api, createDeployment.
+ */
 export type BuildSettings = {
   readonly framework?: string | null;
   readonly installCommand?: string | null;
@@ -51,7 +54,10 @@ export type BuildEvent = {
 
 export type BuildResult = { readonly artifact: Artifact; readonly reused: boolean };
 
-/** Why a build ended without an artifact. `code` is shown as Vercel's `errorCode`; `message` is one sentence for the user. */
+/**
+ * Why a build ended without an artifact. `code` is shown as Vercel's `errorCode`; `message` is one sentence for the
+ * user.
+ */
 export type BuildFailureCode =
   | "BUILD_FAILED"
   | "BUILD_TIMEOUT"
@@ -73,7 +79,10 @@ export type Builder = {
     request: BuildRequest,
     options: { signal: AbortSignal; onEvent: (event: BuildEvent) => void },
   ): Promise<BuildResult>;
-  /** Removes artifacts not in `retainedKeys` and older than `olderThan`, caches over their limit, stray work directories. */
+  /**
+   * Removes artifacts not in `retainedKeys` and older than `olderThan`, caches over their limit, stray work
+   * directories.
+   */
   collect(retainedKeys: ReadonlySet<string>, olderThan: Date): Promise<{ removed: number; bytes: number }>;
 };
 

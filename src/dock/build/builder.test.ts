@@ -172,7 +172,8 @@ describe("a ready Build Output", () => {
     await using place = await temporaryDirectory();
     const built = await buildPlace(place.path);
     const write =
-      "mkdir -p .vercel/output/static && echo '{\"version\":3}' > .vercel/output/config.json && echo x > .vercel/output/static/x.txt";
+      "mkdir -p .vercel/output/static && echo x > .vercel/output/static/x.txt" +
+      " && echo '{\"version\":3}' > .vercel/output/config.json";
     const files = await treeOf(built.store, { "package.json": packageJson({ build: write }) });
     const manifest = await manifestOf((await runBuild(built, requestOf(files))).artifact);
     expect(Object.keys(manifest.files)).toEqual(["/x.txt"]);

@@ -92,19 +92,24 @@ export function createBuildCache(options: {
           await replace(join(from, cache), place(project, "framework", framework, folderName(cache)));
         }
       }),
-    async readEncodings(project) {
-      const text = await readFile(place(project, "encodings.json"), "utf8").catch(() => "{}");
-      return JSON.parse(text) as EncodingIndex;
-    },
-    async writeEncodings(project, index) {
-      const to = place(project, "encodings.json");
-      const fresh = `${to}.${ids("new")}`;
-      await mkdir(dirname(to), { recursive: true });
-      await writeFile(fresh, JSON.stringify(index));
-      await rename(fresh, to);
-    },
+    readEncodings: (project) => readEncodings(place(project, ENCODINGS)),
+    writeEncodings: (project, index) => writeEncodings(place(project, ENCODINGS), ids, index),
     collect: (limitBytes, busy) => collectCaches(directory, limitBytes, new Set([...busy].map(folderName))),
   };
+}
+
+const ENCODINGS = "encodings.json";
+
+async function readEncodings(path: string): Promise<EncodingIndex> {
+  const text = await readFile(path, "utf8").catch(() => "{}");
+  return JSON.parse(text) as EncodingIndex;
+}
+
+async function writeEncodings(path: string, ids: Ids, index: EncodingIndex): Promise<void> {
+  const fresh = `${path}.${ids("new")}`;
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(fresh, JSON.stringify(index));
+  await rename(fresh, path);
 }
 
 /** Runs work on the same project one after the other: a copy must not meet the removal of what it copies. */

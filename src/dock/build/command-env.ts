@@ -61,7 +61,7 @@ export function binDirectories(root: string, directory: string): string[] {
   }
 }
 
-/** The machine's path without `node_modules/.bin`: started by an npm script, the dock would lend builds its own tools. */
+/** The machine's path without `node_modules/.bin`: a dock that npm started would lend builds its own tools. */
 export function foreignPath(path: string): string {
   return path
     .split(delimiter)

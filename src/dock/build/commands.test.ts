@@ -80,7 +80,9 @@ describe("a build gets one sentence when it", () => {
       /needs bun \(the repository has a bun\.lock\)/,
     );
   });
+});
 
+describe("a build that goes on for ever, or takes too much, is ended when it", () => {
   test("hangs, and nothing of it is left", async () => {
     await using place = await temporaryDirectory();
     const built = await buildPlace(place.path, { timeoutMs: 3_000 });
@@ -104,7 +106,8 @@ describe("a build gets one sentence when it", () => {
     await using place = await temporaryDirectory();
     const built = await buildPlace(place.path, { memoryBytes: 400 * 2 ** 20 });
     const eater = "const all = []; setInterval(() => all.push(Buffer.alloc(2 ** 25, 1)), 50)";
-    const script = `spawn(process.execPath, ["-e", ${JSON.stringify(eater)}], { stdio: "ignore" }); setInterval(() => {}, 1e6)`;
+    const script = `spawn(process.execPath, ["-e", ${JSON.stringify(eater)}], { stdio: "ignore" });
+setInterval(() => {}, 1e6)`;
     const failing = runBuild(built, requestOf(await scripted(built, script)));
     await expect(failing).rejects.toMatchObject({ code: "BUILD_OUT_OF_MEMORY" });
     nothingLeft(built);
@@ -149,8 +152,10 @@ test("processes that fork away and leave their session end with the build", asyn
   };
   // The middle one ends at once, so that the daemon belongs to init, in a session of its own.
   const daemon = "console.log('pid ' + process.pid); setInterval(() => {}, 1e6)";
-  const middle = `require("node:child_process").spawn(process.execPath, ["-e", ${JSON.stringify(daemon)}], { detached: true, stdio: "inherit" }).stdout; process.exit()`;
-  const script = `spawn(process.execPath, ["-e", ${JSON.stringify(middle)}], { detached: true, stdio: "inherit" });
+  const away = '{ detached: true, stdio: "inherit" }';
+  const middle = `const { spawn } = require("node:child_process");
+spawn(process.execPath, ["-e", ${JSON.stringify(daemon)}], ${away}); process.exit()`;
+  const script = `spawn(process.execPath, ["-e", ${JSON.stringify(middle)}], ${away});
 await new Promise((resolve) => setTimeout(resolve, 1500));`;
   await runBuild(built, requestOf(await scripted(built, script)), { onEvent });
   expectGone(pid, startTime);
@@ -199,7 +204,8 @@ process.stdout.write(s.slice(5) + "\\n"); console.error("Error: cannot use " + s
     await using place = await temporaryDirectory();
     const built = await buildPlace(place.path);
     const gate = join(place.path, "gate");
-    const script = `process.stdout.write("working…"); while (!fs.existsSync(${JSON.stringify(gate)})) await new Promise((r) => setTimeout(r, 20));`;
+    const script = `process.stdout.write("working…");
+while (!fs.existsSync(${JSON.stringify(gate)})) await new Promise((r) => setTimeout(r, 20));`;
     const onEvent = (event: BuildEvent) => {
       if (event.text === "working…") void writeFile(gate, "");
     };

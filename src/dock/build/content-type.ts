@@ -92,7 +92,12 @@ export function contentTypeOf(path: string): string {
 
 /** True for types that shrink: text in any form, and the binary ones that are not compressed themselves. */
 export function isCompressible(type: string): boolean {
-  return /^text\/|[/+](json|xml|javascript|wasm|yaml)\b|^image\/(bmp|vnd\.microsoft\.icon)|^font\/(ttf|otf)|fontobject|gltf-binary/.test(
-    type,
-  );
+  return COMPRESSIBLE.some((kind) => kind.test(type));
 }
+
+const COMPRESSIBLE = [
+  /^text\//,
+  /[/+](json|xml|javascript|wasm|yaml)\b/,
+  /^image\/(bmp|vnd\.microsoft\.icon)/,
+  /^font\/(ttf|otf)|fontobject|gltf-binary/,
+];

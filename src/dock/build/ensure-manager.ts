@@ -35,9 +35,10 @@ export async function ensureManager(
 function absent(manager: PackageManager, detail?: string): BuildFailure {
   const why =
     manager.lockfile === null ? "package.json asks for it" : `the repository has a ${manager.lockfile}`;
+  const more = detail ? `: ${detail.split("\n")[0]}` : "";
   return new BuildFailure(
     "BUILD_FAILED",
-    `The build needs ${manager.name} (${why}), which is not installed here${detail ? `: ${detail.split("\n")[0]}` : ""}.`,
+    `The build needs ${manager.name} (${why}), which is not installed here${more}.`,
     `Install ${manager.name} on this machine, or use npm and commit its package-lock.json.`,
   );
 }

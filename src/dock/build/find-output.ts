@@ -62,7 +62,7 @@ function noOutput(name: string, there: readonly string[], plan: Plan): BuildFail
     `There is no output directory "${name}"${ran}; there are: ${shorten(visible)}.`,
     candidates.length > 0
       ? `If "${candidates[0]}" is it, set \`build.output: ${candidates[0]}\` in signalbox.yaml.`
-      : "Set `build.output` in signalbox.yaml to the directory that the build writes, or add a `start` script for a server.",
+      : "Set `build.output` in signalbox.yaml to what the build writes, or add a `start` script for a server.",
   );
 }
 

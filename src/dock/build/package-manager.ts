@@ -19,8 +19,8 @@ const MANAGERS = [
 ] as const;
 
 /**
- * By lockfile, else by package.json's `packageManager`, else npm. `above`: looks for a lockfile at the repository's root
- * when the package is below it; it names the manager, but the install is the workspace's, which is not cached.
+ * By lockfile, else by package.json's `packageManager`, else npm. `above`: looks for a lockfile at the repository's
+ * root when the package is below it; it names the manager, but the install is the workspace's, which is not cached.
  */
 export function packageManagerOf(
   tree: SourceTree,

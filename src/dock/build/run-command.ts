@@ -174,7 +174,7 @@ function badExit(options: CommandOptions, code: number | null, signal: string | 
 
 const NOISE = /^npm (error|ERR!)( A complete log| {2,}|$)|\/_logs\/|^\s*at |^Node\.js v\d|^[\s^~}{)(\]]*$/;
 
-/** The line that says most: the last one with "error" in it that is not a stack frame or npm's epilogue, else the last. */
+/** The line that says most: the last with "error" in it that is no stack frame or epilogue of npm, else the last. */
 function tail(log: BuildLog): string {
   const lines = log.lastLines().filter((line) => !NOISE.test(line));
   const line = lines.findLast((text) => /error|fail|cannot|not found/i.test(text)) ?? lines.at(-1);

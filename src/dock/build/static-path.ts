@@ -9,7 +9,7 @@ export function isImmutable(path: string): boolean {
   // `report.20240131.pdf` is a date, `app-12345678.js` a number somebody counts up.
   if (hex !== undefined && /\d/.test(hex) && /[a-f]/.test(hex)) return true;
   const hash = /[.-]([A-Za-z0-9_-]{8})\.[a-z0-9]{2,11}(\.map)?$/.exec(bare)?.[1];
-  // 8 characters of base64url look much like a word: it must stand where bundlers put hashed files, and read like noise.
+  // 8 characters of base64url look like a word: they must stand where bundlers put hashed files, and read like noise.
   return hash !== undefined && BUNDLED.test(path) && transitions(hash) >= 4;
 }
 

@@ -13,7 +13,7 @@ import type { AppSpec } from "./run.ts";
 export type Running = {
   readonly pid: number;
   readonly startTime: string;
-  /** Resolves when it has ended, with how: `exited with code 1`. Never resolves after `signal` of the watcher aborts. */
+  /** Resolves when it has ended, with how: `exited with code 1`. For an adopted one, never after its watch ended. */
   readonly exited: Promise<string>;
 };
 

@@ -35,7 +35,7 @@ function redirectFirstListen() {
   };
 }
 
-/** `options` is null when no TCP port is asked for (a pipe, a handle, a descriptor). Mirrors net.Server.listen's forms. */
+/** `options` is null when no TCP port is asked for (a pipe, a handle, a descriptor). Knows every form of `listen`. */
 function readArguments(given) {
   const args = [...given];
   const last = args.at(-1);
@@ -99,7 +99,7 @@ function isAlive(pid) {
   }
 }
 
-/** Frameworks read the port from `address()` for their banner, and the peer from the socket for logs and rate limits. */
+/** Frameworks read the port from `address()` for their banner, and the peer's address for logs and rate limits. */
 function showAsTcp(server, options) {
   const address = server.address;
   const port = Number(options.port) || shownPort;

@@ -16,7 +16,7 @@ export type ProcessRow = {
 // Linux reports RSS in pages; every architecture that Node is built for here uses at least this size.
 const PAGE_BYTES = 4096;
 
-/** Parses `/proc/<pid>/stat`. The command name may hold spaces and brackets, so the fields are counted after the last one. */
+/** Parses `/proc/<pid>/stat`. The command's name may hold spaces and brackets, so fields count from its end. */
 export function parseStat(text: string): ProcessRow | null {
   const open = text.indexOf(" (");
   const close = text.lastIndexOf(") ");
@@ -56,7 +56,7 @@ export function readProcess(pid: number): ProcessRow | null {
   }
 }
 
-/** True when the process was started with exactly this `NAME=value`. Survives fork and exec, unlike group and session. */
+/** True when the process was started with exactly this `NAME=value`, which outlives fork, exec and `setsid`. */
 export function carriesMarker(pid: number, marker: string): boolean {
   try {
     const environment = readFileSync(`/proc/${pid}/environ`, "latin1");
@@ -66,7 +66,7 @@ export function carriesMarker(pid: number, marker: string): boolean {
   }
 }
 
-/** The value of a variable that the process was started with; null without it, or when the process is another user's. */
+/** The value of a variable that the process was started with; null without it, or for another user's process. */
 export function startVariable(pid: number, name: string): string | null {
   try {
     const environment = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");

@@ -21,14 +21,17 @@ export type AppState =
  * redirects the app's first TCP `listen` there, so `app.listen(3000)` works unchanged and no port is taken.
  */
 export type Runner = {
-  /** The socket a release's process listens on, absolute; stable for the release, whether it runs or not. Under 100 bytes. */
+  /** The socket a release's process listens on, absolute; the same whether it runs or not. Under 100 bytes. */
   socketPath(deploymentId: string): string;
-  /** Starts it (or finds it running) and resolves once it answers HTTP. @throws AppError `unprocessable` when it exits or never listens. */
+  /**
+   * Starts it (or finds it running) and resolves once it answers HTTP.
+   * @throws AppError `unprocessable` when it exits or never listens.
+   */
   start(spec: AppSpec, signal: AbortSignal): Promise<void>;
   state(deploymentId: string): AppState;
   /** SIGTERM to the group, up to `graceMs` (default 10 s) to finish, SIGKILL. Resolves when nothing of it is left. */
   stop(deploymentId: string, options?: { graceMs?: number }): Promise<void>;
-  /** Takes back what an earlier dock process started: adopts the living in `wanted`, restarts the dead, stops the rest. */
+  /** Takes back what an earlier dock started: adopts the living in `wanted`, restarts the dead, stops the rest. */
   adopt(wanted: readonly AppSpec[]): Promise<void>;
   /** The newest lines of the app's output, oldest first. */
   tail(deploymentId: string, lines: number): Promise<string[]>;

@@ -54,7 +54,9 @@ async function appOf(
   return { deploymentId, server: { directory, command }, env: {}, ...more };
 }
 
-const HELLO = `http.createServer((q, s) => s.end(JSON.stringify({ pid: process.pid, env: process.env }))).listen(process.env.PORT);`;
+const HELLO = `const { pid, env } = process;
+const server = http.createServer((q, s) => s.end(JSON.stringify({ pid, env })));
+server.listen(process.env.PORT);`;
 
 async function until<Value>(
   read: () => Value | Promise<Value>,
@@ -97,7 +99,9 @@ describe("a start", () => {
     );
     expect(await ask(runner.socketPath("dpl_1"))).toEqual({ status: 500, body: "no" });
   });
+});
 
+describe("a start that fails", () => {
   test.each([
     [
       "exits",
@@ -178,7 +182,10 @@ describe("an app that dies", () => {
   test("says why, while it waits", async () => {
     await using place = await temporaryDirectory();
     const runner = runnerIn(place.path);
-    const source = `http.createServer((q, s) => { s.end("x"); if (q.url === "/die") { console.error("Error: out of ink"); process.exit(9); } }).listen(3000)`;
+    const source = `http.createServer((q, s) => {
+  s.end("x");
+  if (q.url === "/die") { console.error("Error: out of ink"); process.exit(9); }
+}).listen(3000)`;
     await runner.start(await appOf(place.path, source), never);
     await ask(runner.socketPath("dpl_1"), "/die").catch(() => {});
     const state = await until(
@@ -213,7 +220,8 @@ process.on("SIGTERM", () => server.close(() => process.exit(0)));`;
     const runner = runnerIn(place.path);
     const stubborn = `import { spawn } from "node:child_process";
 process.on("SIGTERM", () => {});
-const away = spawn(process.execPath, ["-e", "process.on('SIGTERM', () => {}); setInterval(() => {}, 1e6)"], { detached: true, stdio: "ignore" });
+const deaf = "process.on('SIGTERM', () => {}); setInterval(() => {}, 1e6)";
+const away = spawn(process.execPath, ["-e", deaf], { detached: true, stdio: "ignore" });
 http.createServer((q, s) => s.end(JSON.stringify({ pid: process.pid, away: away.pid }))).listen(3000);`;
     await runner.start(await appOf(place.path, stubborn), never);
     const { pid, away } = JSON.parse((await ask(runner.socketPath("dpl_1"))).body);
@@ -280,7 +288,10 @@ test("the log holds the newest output and stays bounded", async () => {
   await using place = await temporaryDirectory();
   const runner = runnerIn(place.path);
   const chatty = `import { writeSync } from "node:fs";
-http.createServer((q, s) => { for (let n = 0; n < 8000; n++) writeSync(1, n + "x".repeat(990) + "\\n"); s.end("x"); }).listen(3000)`;
+http.createServer((q, s) => {
+  for (let n = 0; n < 8000; n++) writeSync(1, n + "x".repeat(990) + "\\n");
+  s.end("x");
+}).listen(3000)`;
   await runner.start(await appOf(place.path, chatty), never);
   await ask(runner.socketPath("dpl_1"));
   const folder = join(place.path, "apps/dpl_1");

@@ -90,8 +90,8 @@ async function start(shop: Shop, spec: AppSpec, signal: AbortSignal): Promise<vo
 
 function hintFor(failure: string): string {
   return failure.startsWith("did not listen")
-    ? "Start the server with node:http or a framework on it, on process.env.PORT; it must not wait for something else first."
-    : "Run the start command with NODE_ENV=production and the same variables on your machine, and mend what it reports.";
+    ? "Listen with node:http, or a framework on it, on the port in PORT, and do not wait for anything else first."
+    : "Run the start command with NODE_ENV=production and the same variables yourself, and mend what it reports.";
 }
 
 function keep(shop: Shop, spec: AppSpec): App {
