@@ -50,6 +50,8 @@ export type Config = {
     readonly url: string | null;
     readonly token: string | null;
     readonly credentialsFile: string;
+    /** Digests of files, kept between runs. */
+    readonly cacheDir: string;
   };
   readonly vercel: {
     readonly api: string | null;
@@ -92,6 +94,7 @@ export function readConfig(env: NodeJS.ProcessEnv, cwd: string): Config {
     cli: {
       url: e.SIGNALBOX_URL ?? null,
       token: e.SIGNALBOX_TOKEN ?? null,
+      cacheDir: join(env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "signalbox"),
       credentialsFile: join(
         env.XDG_CONFIG_HOME ?? join(homedir(), ".config"),
         "signalbox",

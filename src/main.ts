@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { runCli } from "./cli/index.ts";
 import { type Config, readConfig } from "./config.ts";
 import { systemClock } from "./foundation/clock.ts";
-import { AppError, messageOf } from "./foundation/errors.ts";
+import { AppError, errorCodeOf, messageOf } from "./foundation/errors.ts";
 import { randomIds } from "./foundation/ids.ts";
 import { createLog, type Log } from "./foundation/log.ts";
 import { dockDir, dockOptions, gatewayOptions } from "./process-options.ts";
@@ -66,6 +66,8 @@ async function main(argv: readonly string[]): Promise<void> {
 }
 
 function terminal() {
+  // `signalbox list | head -1` closes the pipe early; that is no error of ours.
+  process.stdout.on("error", (error) => process.exit(errorCodeOf(error) === "EPIPE" ? 0 : 1));
   return {
     stdout: process.stdout,
     stderr: process.stderr,

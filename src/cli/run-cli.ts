@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import type { Config } from "../config.ts";
 import type { Clock } from "../foundation/clock.ts";
@@ -50,7 +49,7 @@ export async function runCli(
       processes,
       paint,
       json,
-      cacheDir: join(homedir(), ".cache", "signalbox"),
+      cacheDir: config.cli.cacheDir,
       api: () => {
         api ??= connect(server, config, clock);
         return api;
