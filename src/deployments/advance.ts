@@ -25,7 +25,13 @@ export type Outcome =
   /** The lease was given back. */
   | { readonly kind: "released" }
   /** Somebody else has it now; nothing more may be done. */
-  | { readonly kind: "lost" };
+  | {
+      readonly kind: "lost";
+      /** True: a side effect of ours was cut short, and may yet happen at the target. */
+      readonly actingStill: boolean;
+    };
+
+const LOST = { kind: "lost", actingStill: false } as const;
 
 /** Longer waits give the lease back and come again by a durable job. */
 const WAIT_IN_PROCESS_MS = 5_000;
@@ -45,18 +51,20 @@ export async function advanceOnce(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const fresh = await keepLease(deps, held);
-  if (!fresh) return { kind: "lost" };
+  if (!fresh) return LOST;
   let step: Step;
   let change: Change | null = null;
+  let acting = false;
   try {
     step = await decide(deps, fresh, signal);
     if (isEffect(step)) {
       const owned = await keepLease(deps, fresh);
-      if (!owned) return { kind: "lost" };
+      if (!owned) return LOST;
+      acting = true;
       change = await perform(deps, owned, step, withTimeout(signal, effectTimeout(step)));
     }
   } catch (error) {
-    if (signal.aborted) return { kind: "lost" };
+    if (signal.aborted) return { kind: "lost", actingStill: acting };
     deps.log.warn(
       { deployment: held.id, state: held.state, reason: messageOf(error) },
       "a step did not succeed",
@@ -108,7 +116,7 @@ async function write(
   const change = withLease(deps, { ...asked, ...(patch ? { patch } : {}) }, before, until, step);
   if (!change) return { kind: "wait", deployment: before, until: until ?? deps.clock.now() };
   const after = await deps.store.commit(before, change);
-  if (after === "conflict") return { kind: "lost" };
+  if (after === "conflict") return LOST;
   if (after === "blocked") return { kind: "wait", deployment: before, until: later(deps, 1_000) };
   if (change.release) return { kind: "released" };
   return until ? { kind: "wait", deployment: after, until } : { kind: "again", deployment: after };

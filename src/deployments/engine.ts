@@ -160,6 +160,7 @@ async function drive(
   if (!held) return;
   const { signal } = run.abort;
   const renewal = setInterval(() => void renewOrStop(deps, () => held, run), RENEW_MS);
+  let actingStill = false;
   try {
     while (!signal.aborted) {
       followers.follow(held);
@@ -167,11 +168,15 @@ async function drive(
       const outcome = await advanceOnce(deps, held, signal);
       nudged.stop();
       if (outcome.kind === "released") return;
-      if (outcome.kind === "lost") break;
+      if (outcome.kind === "lost") {
+        actingStill = outcome.actingStill;
+        break;
+      }
       held = outcome.deployment;
       followers.follow(held);
       if (outcome.kind === "wait") await pause(clock, outcome.until, run);
     }
+    if (!actingStill) await deps.store.letGo(held);
     // On shutdown the next owner need not wait for the lease to end; after a loss this matches no row.
     await deps.store.release(held);
   } finally {

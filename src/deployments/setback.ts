@@ -17,7 +17,10 @@ const FINAL_CODES = new Set([
   "unauthorized",
 ]);
 
-/** What a failed side effect or observation leads to. Pure. Ours and the vendor's faults are retried, the user's are not. */
+/**
+ * What a failed side effect or observation leads to. Pure. Ours and the vendor's faults are retried, the user's are
+ * not.
+ */
 export function setback(deployment: Deployment, error: unknown, now: Date): Step {
   const count = (deployment.facts.attempts?.count ?? 0) + 1;
   const facts: Facts = { ...deployment.facts, attempts: { count, error: messageOf(error) } };

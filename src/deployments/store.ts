@@ -24,6 +24,7 @@ export function createStore(deps: StoreDeps) {
     claim: (id: string) => claim(deps, id),
     renew: (held: Deployment) => renew(deps, held),
     release: (held: Deployment) => release(deps, held),
+    letGo: (held: Deployment) => letGo(deps, held),
     commit: (before: Deployment, change: Change) => commit(deps, before, change),
     blockedBy: (deployment: Deployment) => blockedBy(deps.db, deployment),
     due: (limit: number) => due(deps, limit),
@@ -103,6 +104,20 @@ async function release(deps: StoreDeps, held: Deployment): Promise<void> {
     .set({ lease_owner: null, lease_until: null, wake_at: null })
     .where("id", "=", held.id)
     .where("lease_token", "=", held.leaseToken)
+    .execute();
+}
+
+/**
+ * Said by an owner that lost its lease and has nothing under way at the target: whoever took over need not wait for
+ * what it might still have done. Only to the next owner: a later one waits for another.
+ */
+async function letGo(deps: StoreDeps, held: Deployment): Promise<void> {
+  await deps.db
+    .updateTable("deployments")
+    .set({ facts: sql`facts - 'settleAtMs'` })
+    .where("id", "=", held.id)
+    .where("state", "=", "rolling_back")
+    .where("lease_token", "=", held.leaseToken + 1)
     .execute();
 }
 

@@ -29,7 +29,9 @@ export type SimulatedTarget = Target & {
   trafficAt(place: Pick<Place, "project" | "environment" | "branch">): Traffic;
 };
 
-/** A target that is a few maps. Like a real one it knows keys, never forgets traffic, and has no idea of deployments. */
+/**
+ * A target that is a few maps. Like a real one it knows keys, never forgets traffic, and has no idea of deployments.
+ */
 export function createSimulatedTarget(now: () => Date): SimulatedTarget {
   const behaviour: Behaviour = {
     buildLooks: 0,
