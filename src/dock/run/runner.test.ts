@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { ask, MACHINE_PATH, NETWORK_ENV, temporaryDirectory } from "../../../test/support/trees.ts";
 import { systemClock } from "../../foundation/clock.ts";
@@ -316,4 +316,6 @@ test("a socket's path is short, however deep the state directory is, and the sam
   expect(runnerIn(deep).socketPath(spec.deploymentId)).toBe(path);
   await runner.start(spec, never);
   expect((await ask(path)).status).toBe(200);
+  await runner.stop(spec.deploymentId);
+  await rmdir(dirname(path));
 });
