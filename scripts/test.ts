@@ -1,4 +1,7 @@
-/** `npm test [-- vitest arguments]`: every test, then one plain line with the counts. Under CI a skipped test fails the run. */
+/**
+ * `npm test [-- vitest arguments]`: every test, then one plain line with the counts. Under CI a skipped test fails
+ * the run.
+ */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -67,7 +67,9 @@ export type Config = {
     readonly diskBytes: number;
     readonly concurrency: number;
   };
-  /** Proxy and certificate settings of this machine, passed on to builds and git, which need them to reach a registry. */
+  /**
+   * Proxy and certificate settings of this machine, passed on to builds and git, which need them to reach a registry.
+   */
   readonly networkEnv: Readonly<Record<string, string>>;
   readonly path: string;
 };

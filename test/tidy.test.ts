@@ -16,7 +16,8 @@ const BANNED: readonly Rule[] = [
   {
     pattern: /\bprocess\.env\b/,
     where: /^src\//,
-    except: /^src\/(config|main)\.ts$|\.test\.ts$/,
+    // The preload runs inside the apps, whose environment is the only thing that it is given.
+    except: /^src\/(config|main)\.ts$|^src\/dock\/run\/listen-preload\.mjs$|\.test\.ts$/,
     instead: "a field of Config (src/config.ts is the only reader of the environment)",
   },
   {
@@ -168,12 +169,18 @@ function longFunctions(file: string): string[] {
   for (let at = source.indexOf("\n"); at !== -1; at = source.indexOf("\n", at + 1)) starts.push(at + 1);
   const lineOf = (offset: number) => starts.findLastIndex((start) => start <= offset) + 1;
   const problems: string[] = [];
+  const headings = new Set<number>();
   const measure = (node: { start: number; end: number }) => {
     const lines = lineOf(node.end) - lineOf(node.start) + 1;
-    if (lines > FUNCTION_LINES_MAX)
+    if (lines > FUNCTION_LINES_MAX && !headings.has(node.start))
       problems.push(`${file}:${lineOf(node.start)}: a function of ${lines} lines`);
   };
   new Visitor({
+    // A `describe` is a heading, not a function: what is in it is measured by itself.
+    CallExpression: ({ callee, arguments: args }) => {
+      const body = args.at(-1);
+      if (callee.type === "Identifier" && callee.name === "describe" && body) headings.add(body.start);
+    },
     FunctionDeclaration: measure,
     FunctionExpression: measure,
     ArrowFunctionExpression: measure,

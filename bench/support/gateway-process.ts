@@ -1,4 +1,7 @@
-/** The gateway as a process of its own, options as JSON in the first argument; says `ready` on its IPC channel or stdout. */
+/**
+ * The gateway as a process of its own, options as JSON in the first argument; says `ready` on its IPC channel or
+ * stdout.
+ */
 import { systemClock } from "../../src/foundation/clock.ts";
 import { silentLog } from "../../src/foundation/log.ts";
 import { type GatewayOptions, startGateway } from "../../src/gateway/index.ts";

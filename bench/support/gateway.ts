@@ -7,7 +7,9 @@ import { type Bench, family, freePort, get, start, stop, type Tested } from "./p
 
 export type Gateway = Tested & { readonly adminSocket: string };
 
-/** Our gateway with one release pair behind one host, half of the visitors each: the split that makes it work hardest. */
+/**
+ * Our gateway with one release pair behind one host, half of the visitors each: the split that makes it work hardest.
+ */
 export async function startGatewayProcess(bench: Bench, workers: number): Promise<Gateway> {
   const port = await freePort();
   const adminSocket = join(bench.dir, "gateway.sock");

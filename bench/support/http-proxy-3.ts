@@ -25,7 +25,9 @@ http
     const startedMs = performance.now();
     res.on("finish", () => {
       const ms = (performance.now() - startedMs).toFixed(2);
-      lines += `{"host":"${req.headers.host}","method":"${req.method}","path":"${req.url}","status":${res.statusCode},"ms":${ms}}\n`;
+      const { method, url } = req;
+      lines += `{"host":"${req.headers.host}","method":"${method}","path":"${url}","status":${res.statusCode},`;
+      lines += `"ms":${ms}}\n`;
     });
     proxy.web(req, res);
   })

@@ -33,7 +33,7 @@ async function setup() {
 
 const viewer: Actor = { kind: "token", id: "tok_v", name: "reader", role: "viewer" };
 
-test("a fresh installation gets one owner token, however many replicas start at once, and stores only its hash", async () => {
+test("a fresh installation gets one owner token, however many start at once, and stores only its hash", async () => {
   await using at = await setup();
   const made = await Promise.all([1, 2, 3].map(() => ensureOwnerToken(at.deps)));
   const tokens = made.filter((token) => token !== null);
@@ -70,7 +70,7 @@ test("each role includes the one before", () => {
   expect(() => requireRole(as("viewer"), "deployer")).toThrow('needs the role "deployer"');
 });
 
-test("the same key and body act once and answer the same; another body is refused; an unfinished one is in flight", async () => {
+test("the same key and body act once; another body is refused; an unfinished one is in flight", async () => {
   await using at = await setup();
   const request = { actorId: "tok_1", route: "POST /x", key: "k", body: { a: 1 } };
   let acts = 0;

@@ -11,7 +11,8 @@ const CLAIM_EXPIRES_MS = 60_000;
 
 /**
  * Runs `act` once for each (actor, route, key) and repeats its answer afterwards, errors below 500 included; after
- * a 5xx the key is free again. Rows are kept 24 h and more (source: docs.stripe.com/idempotency). Without a key: just runs.
+ * a 5xx the key is free again. Rows are kept 24 h and more (source: docs.stripe.com/idempotency). Without a key: just
+ * runs.
  * `act` gets nothing of this: it must itself be safe to repeat after a crash, which a claim's take-over does.
  * @throws AppError `unprocessable` for the same key with another body, `in_flight` while the first one runs.
  */

@@ -9,7 +9,9 @@ export type Tx<T> = Transaction<T> | Kysely<T>;
 // bigint columns (sizes, sequence numbers) stay below 2^53 here, and `string` would leak into every API answer.
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);
 
-/** A pool of at most `max` connections (default 10). Its idle-connection errors go to `onError`, never to the process. */
+/**
+ * A pool of at most `max` connections (default 10). Its idle-connection errors go to `onError`, never to the process.
+ */
 export function createPool(options: {
   databaseUrl: string;
   applicationName: string;

@@ -72,7 +72,9 @@ async function readSettings(file: string): Promise<Settings> {
   return JSON.parse(text) as Settings;
 }
 
-/** The pid in `postmaster.pid`, if that process lives and is a Postgres. A pid reused by another program is no server. */
+/**
+ * The pid in `postmaster.pid`, if that process lives and is a Postgres. A pid reused by another program is no server.
+ */
 export async function runningPostgres(data: string): Promise<number | null> {
   const file = await readFile(join(data, "postmaster.pid"), "utf8").catch(() => null);
   const pid = Number(file?.split("\n")[0]);

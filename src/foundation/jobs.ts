@@ -23,7 +23,9 @@ export type Jobs = {
 
 const POLL_SECONDS = 1;
 
-/** pg-boss in schema `pgboss` of the same database: durable jobs, delays, retries. Makes `queues` if they are missing. */
+/**
+ * pg-boss in schema `pgboss` of the same database: durable jobs, delays, retries. Makes `queues` if they are missing.
+ */
 export async function startJobs(deps: { pool: pg.Pool; queues: readonly string[]; log: Log }): Promise<Jobs> {
   const boss = new PgBoss({ db: fromPool(deps.pool), schema: "pgboss", schedule: false });
   boss.on("error", (error) => deps.log.warn({ reason: messageOf(error) }, "the job queue had an error"));

@@ -34,16 +34,29 @@ const HEALTHY_MS = 10_000;
 // A reading waits this long for a worker whose event loop is stuck, then takes its last one.
 const COUNT_TIMEOUT_MS = 1_000;
 
-export function createCrew(deps: { options: WorkerOptions; log: Log; clock: Clock }): Crew {
-  const { options, log, clock } = deps;
-  const members = new Set<Member>();
-  const stopped = new AbortController();
-  let current: Snapshot | null = null;
-  let gone: CountersByRelease = {};
-  let readings = 0;
-  let crashes = 0;
-  let lastCrashMs = 0;
+type State = {
+  readonly options: WorkerOptions;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly members: Set<Member>;
+  readonly stopped: AbortController;
+  current: Snapshot | null;
+  /** The totals of workers that have ended. */
+  gone: CountersByRelease;
+  readings: number;
+  crashes: number;
+  lastCrashMs: number;
+};
 
+export function createCrew(deps: { options: WorkerOptions; log: Log; clock: Clock }): Crew {
+  const counted = { gone: {}, readings: 0, crashes: 0, lastCrashMs: 0 };
+  const state: State = {
+    ...deps,
+    members: new Set(),
+    stopped: new AbortController(),
+    current: null,
+    ...counted,
+  };
   cluster.schedulingPolicy = cluster.SCHED_NONE;
   const { pathname } = new URL(import.meta.url);
   cluster.setupPrimary({
@@ -52,105 +65,114 @@ export function createCrew(deps: { options: WorkerOptions; log: Log; clock: Cloc
     // Room for the garbage of a few hundred requests at once: scavenges are this program's largest overhead.
     execArgv: ["--max-semi-space-size=32"],
   });
-
-  const spawn = async (): Promise<Member> => {
-    const member: Member = { worker: cluster.fork(), inbox: new Set(), role: "starting", counters: {} };
-    members.add(member);
-    member.worker.on("message", (message: ToPrimary) => receive(member, message, log));
-    member.worker.on("error", (error) =>
-      log.warn({ reason: error.message }, "a message to a worker was lost"),
-    );
-    member.worker.once("exit", (code, signal) => {
-      members.delete(member);
-      gone = addCounters([gone, withoutInFlight(member.counters)]);
-      for (const listener of [...member.inbox]) listener({ type: "exit" });
-      if (member.role === "serving" && !stopped.signal.aborted) void respawn(code, signal);
-    });
-    tell(member, { type: "start", options, snapshot: current });
-    const first = await expect(member, (message) => message.type === "ready" || message.type === "failed");
-    if (first?.type === "ready") {
-      member.role = "serving";
-      // Pushed while it was starting: it has only the snapshot from before.
-      if (current !== null) tell(member, { type: "snapshot", snapshot: current });
-      return member;
-    }
-    member.worker.process.kill("SIGKILL");
-    throw listenError(options, first?.type === "failed" ? first : { code: "", message: "it exited" });
-  };
-
-  const respawn = async (code: number | null, signal: string | null): Promise<void> => {
-    const nowMs = clock.monotonicMs();
-    crashes = nowMs - lastCrashMs > HEALTHY_MS ? 0 : crashes + 1;
-    lastCrashMs = nowMs;
-    const waitMs = crashes === 0 ? 0 : Math.min(FIRST_RESPAWN_MS * 2 ** crashes, MAX_RESPAWN_MS);
-    log.warn({ code, signal, waitMs }, "a gateway worker died and is replaced");
-    try {
-      await clock.sleep(waitMs, stopped.signal);
-      await spawn();
-    } catch (error) {
-      if (stopped.signal.aborted) return;
-      log.error({ err: error }, "a gateway worker could not be replaced");
-      void respawn(null, null);
-    }
-  };
-
   return {
     async start(count, snapshot) {
-      current = snapshot;
-      await Promise.all(Array.from({ length: count }, spawn));
+      state.current = snapshot;
+      await Promise.all(Array.from({ length: count }, () => spawn(state)));
     },
-    async push(snapshot) {
-      current = snapshot;
-      const applied = (message: Incoming) =>
-        message.type === "applied" && message.generation >= snapshot.generation;
-      await Promise.all(
-        [...members].map((member) => {
-          const done = expect(member, applied);
-          // One that is starting is sent the newest snapshot when it is ready.
-          if (member.role !== "starting") tell(member, { type: "snapshot", snapshot });
-          return done;
-        }),
-      );
-    },
-    async counters() {
-      const reading = ++readings;
-      const alive = [...members].filter((member) => member.role !== "starting");
-      const fresh = alive.map((member) => {
-        const done = expect(member, (message) => message.type === "counters" && message.reading === reading);
-        tell(member, { type: "count", reading });
-        return done;
-      });
-      const timeout = new AbortController();
-      const late = clock.sleep(COUNT_TIMEOUT_MS, timeout.signal).catch(() => undefined);
-      await Promise.race([Promise.all(fresh), late]);
-      timeout.abort();
-      return addCounters([gone, ...[...members].map((member) => member.counters)]);
-    },
-    async reload() {
-      const old = [...members].filter((member) => member.role === "serving");
-      const fresh = await Promise.allSettled(old.map(spawn));
-      const failed = fresh.find((result) => result.status === "rejected");
-      if (failed !== undefined) {
-        for (const result of fresh) if (result.status === "fulfilled") leave(result.value);
-        throw failed.reason;
-      }
-      await Promise.all(old.map(leave));
-      log.info({ workers: fresh.length }, "gateway workers were replaced");
-      return fresh.length;
-    },
-    async stop(graceMs) {
-      stopped.abort();
-      const ended = [...members].map((member) => {
-        tell(member, { type: "stop", graceMs });
-        return expect(member, () => false);
-      });
-      const timeout = new AbortController();
-      const late = clock.sleep(graceMs + 1_000, timeout.signal).catch(() => undefined);
-      await Promise.race([Promise.all(ended), late]);
-      timeout.abort();
-      for (const member of members) member.worker.process.kill("SIGKILL");
-    },
+    push: (snapshot) => push(state, snapshot),
+    counters: () => counters(state),
+    reload: () => reload(state),
+    stop: (graceMs) => stop(state, graceMs),
   };
+}
+
+async function spawn(state: State): Promise<Member> {
+  const { members, log, options } = state;
+  const member: Member = { worker: cluster.fork(), inbox: new Set(), role: "starting", counters: {} };
+  members.add(member);
+  member.worker.on("message", (message: ToPrimary) => receive(member, message, log));
+  member.worker.on("error", (error) => log.warn({ reason: error.message }, "a message to a worker was lost"));
+  member.worker.once("exit", (code, signal) => {
+    members.delete(member);
+    state.gone = addCounters([state.gone, withoutInFlight(member.counters)]);
+    for (const listener of [...member.inbox]) listener({ type: "exit" });
+    if (member.role === "serving" && !state.stopped.signal.aborted) void respawn(state, code, signal);
+  });
+  tell(member, { type: "start", options, snapshot: state.current });
+  const first = await expect(member, (message) => message.type === "ready" || message.type === "failed");
+  if (first?.type === "ready") {
+    member.role = "serving";
+    // Pushed while it was starting: it has only the snapshot from before.
+    if (state.current !== null) tell(member, { type: "snapshot", snapshot: state.current });
+    return member;
+  }
+  member.worker.process.kill("SIGKILL");
+  throw listenError(options, first?.type === "failed" ? first : { code: "", message: "it exited" });
+}
+
+async function respawn(state: State, code: number | null, signal: string | null): Promise<void> {
+  const { clock, log, stopped } = state;
+  const nowMs = clock.monotonicMs();
+  state.crashes = nowMs - state.lastCrashMs > HEALTHY_MS ? 0 : state.crashes + 1;
+  state.lastCrashMs = nowMs;
+  const waitMs = state.crashes === 0 ? 0 : Math.min(FIRST_RESPAWN_MS * 2 ** state.crashes, MAX_RESPAWN_MS);
+  log.warn({ code, signal, waitMs }, "a gateway worker died and is replaced");
+  try {
+    await clock.sleep(waitMs, stopped.signal);
+    await spawn(state);
+  } catch (error) {
+    if (stopped.signal.aborted) return;
+    log.error({ err: error }, "a gateway worker could not be replaced");
+    void respawn(state, null, null);
+  }
+}
+
+async function push(state: State, snapshot: Snapshot): Promise<void> {
+  state.current = snapshot;
+  const applied = (message: Incoming) =>
+    message.type === "applied" && message.generation >= snapshot.generation;
+  await Promise.all(
+    [...state.members].map((member) => {
+      const done = expect(member, applied);
+      // One that is starting is sent the newest snapshot when it is ready.
+      if (member.role !== "starting") tell(member, { type: "snapshot", snapshot });
+      return done;
+    }),
+  );
+}
+
+async function counters(state: State): Promise<CountersByRelease> {
+  const { members } = state;
+  const reading = ++state.readings;
+  const alive = [...members].filter((member) => member.role !== "starting");
+  const fresh = alive.map((member) => {
+    const done = expect(member, (message) => message.type === "counters" && message.reading === reading);
+    tell(member, { type: "count", reading });
+    return done;
+  });
+  await allOrLate(state.clock, fresh, COUNT_TIMEOUT_MS);
+  return addCounters([state.gone, ...[...members].map((member) => member.counters)]);
+}
+
+async function reload(state: State): Promise<number> {
+  const old = [...state.members].filter((member) => member.role === "serving");
+  const fresh = await Promise.allSettled(old.map(() => spawn(state)));
+  const failed = fresh.find((result) => result.status === "rejected");
+  if (failed !== undefined) {
+    for (const result of fresh) if (result.status === "fulfilled") leave(result.value);
+    throw failed.reason;
+  }
+  await Promise.all(old.map(leave));
+  state.log.info({ workers: fresh.length }, "gateway workers were replaced");
+  return fresh.length;
+}
+
+async function stop(state: State, graceMs: number): Promise<void> {
+  state.stopped.abort();
+  const ended = [...state.members].map((member) => {
+    tell(member, { type: "stop", graceMs });
+    return expect(member, () => false);
+  });
+  await allOrLate(state.clock, ended, graceMs + 1_000);
+  for (const member of state.members) member.worker.process.kill("SIGKILL");
+}
+
+async function allOrLate(clock: Clock, work: readonly Promise<unknown>[], lateMs: number): Promise<void> {
+  const timeout = new AbortController();
+  const late = clock.sleep(lateMs, timeout.signal).catch(() => undefined);
+  await Promise.race([Promise.all(work), late]);
+  timeout.abort();
 }
 
 type Incoming = ToPrimary | { readonly type: "exit" };

@@ -94,7 +94,9 @@ export function renderErrorPage(
   return { headers, body };
 }
 
-/** Answers with an error page, if nothing was sent yet; otherwise cuts the answer, so that it is not taken for whole. */
+/**
+ * Answers with an error page, if nothing was sent yet; otherwise cuts the answer, so that it is not taken for whole.
+ */
 export function sendErrorPage(
   res: ServerResponse,
   page: ErrorPage,

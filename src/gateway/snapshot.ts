@@ -4,7 +4,9 @@
  */
 export type Snapshot = {
   readonly version: 1;
-  /** Strictly increasing. A push with a lower or equal one is refused, so that a late sender cannot undo a newer one. */
+  /**
+   * Strictly increasing. A push with a lower or equal one is refused, so that a late sender cannot undo a newer one.
+   */
   readonly generation: number;
   /** By host name: lower case, no port. */
   readonly hosts: Readonly<Record<string, HostRoute>>;
@@ -37,7 +39,10 @@ export type Release = {
 /** What a release is made of. Written by the dock's builder, read by the gateway's workers. */
 export type Manifest = {
   readonly version: 1;
-  /** Absolute path of the content store: the bytes of digest `abcd…` are at `<store>/ab/cd…` (2 characters, then the rest). */
+  /**
+   * Absolute path of the content store: the bytes of digest `abcd…` are at `<store>/ab/cd…` (2 characters, then the
+   * rest).
+   */
   readonly store: string;
   /** By URL path as requested, decoded, with the leading slash: `/index.html`, `/assets/a.js`. */
   readonly files: Readonly<Record<string, ManifestFile>>;

@@ -135,7 +135,10 @@ function queue(): <T>(task: () => Promise<T>) => Promise<T> {
   };
 }
 
-/** The port to listen on, tried here first: a port in use is refused with a sentence, and 0 becomes one number for all. */
+/**
+ * The port to listen on, tried here first: a port in use is refused with a sentence, and 0 becomes one number for
+ * all.
+ */
 async function probePort(host: string, port: number): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   const probe = net.createServer();

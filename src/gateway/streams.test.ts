@@ -34,7 +34,7 @@ test("a stream whose release lost its host is ended at the drain deadline", asyn
   expect(ended).toEqual(["old"]);
 });
 
-test("a release that comes back keeps its streams; when it leaves again, its whole drain time begins anew", async () => {
+test("a release that comes back keeps its streams; leaving again, it has its whole drain time again", async () => {
   const { serve, timeUp, ended } = setup();
   serve("new");
   serve("old");

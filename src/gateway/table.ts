@@ -36,7 +36,8 @@ const CACHED_SPELLINGS = 10_000;
 export function createTable(): Table {
   let generation = 0;
   let hosts = new Map<string, HostEntry>();
-  // `Shop.localhost:8080` → the entry of `shop.localhost`. Only hosts that exist, so that nobody can fill it with others.
+  // `Shop.localhost:8080` → the entry of `shop.localhost`. Only hosts that exist, so that nobody can fill it with
+  // others.
   let spellings = new Map<string, HostEntry>();
   const releases = new Map<string, Served>();
 

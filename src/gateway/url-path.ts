@@ -4,7 +4,10 @@ export type Target = {
   readonly path: string;
   /** With the question mark; empty when there is none. */
   readonly query: string;
-  /** The host of an absolute-form target (`GET http://host/path`), which wins over the `Host` header (RFC 9112 §3.2.2). */
+  /**
+   * The host of an absolute-form target (`GET http://host/path`), which wins over the `Host` header (RFC 9112
+   * §3.2.2).
+   */
   readonly host: string | null;
 };
 

@@ -60,12 +60,16 @@ export type TargetLogLine = {
   readonly text: string;
 };
 
-/** Share of the environment's traffic by target deployment id; whole percents that sum to 100, or empty when nothing serves. */
+/**
+ * Share of the environment's traffic by target deployment id; whole percents that sum to 100, or empty when nothing
+ * serves.
+ */
 export type Traffic = Readonly<Record<string, number>>;
 
 /**
  * Port: where code is built and served. Implemented in `src/providers/target/`, one file each; every one passes
- * `test/contract/target.ts`. A method throws AppError: `upstream` for the vendor's fault (retry), `unprocessable` for ours.
+ * `test/contract/target.ts`. A method throws AppError: `upstream` for the vendor's fault (retry), `unprocessable` for
+ * ours.
  */
 export type Target = {
   readonly name: string;
@@ -94,7 +98,8 @@ export type Target = {
   traffic(place: Place, signal: AbortSignal): Promise<Traffic>;
   /**
    * Gives `to` `weight` percent of the place's traffic, `from` the rest; 100 ends a split. `steps` is the whole plan,
-   * ascending and ending in 100. Idempotent: a weight already reached is done. `unsupported`: the target cannot split here.
+   * ascending and ending in 100. Idempotent: a weight already reached is done. `unsupported`: the target cannot split
+   * here.
    */
   shift(
     change: { place: Place; from: string | null; to: string; weight: number; steps: readonly number[] },

@@ -68,7 +68,8 @@ test("a build whose children flee leaves no process behind", async () => {
   const marker = `runaway-${process.pid}`;
   await failsWith(
     build(`import { spawn } from "node:child_process";
-spawn(process.execPath, ["-e", "setInterval(() => {}, 1000) // ${marker}"], { detached: true, stdio: "ignore" }).unref();
+const args = ["-e", "setInterval(() => {}, 1000) // ${marker}"];
+spawn(process.execPath, args, { detached: true, stdio: "ignore" }).unref();
 process.exit(1);`),
     /./,
   );

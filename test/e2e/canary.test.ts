@@ -47,7 +47,7 @@ function visitors(url: string) {
   };
 }
 
-test("a good canary takes its share, then everything; a bad one is taken back on its 5xx share or its health", async () => {
+test("a good canary takes its share, then everything; a bad one is taken back for its 5xx or its health", async () => {
   await using app = await folderOf(server("v1"));
   const first = await at.deploy(app.path, "--env", "production");
   expect(first, first.output).toMatchObject({ state: "live" });

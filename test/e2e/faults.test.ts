@@ -31,7 +31,7 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
   while (!(await condition().catch(() => false))) await systemClock.sleep(25);
 }
 
-test("with the control plane, the dock and postgres killed, the gateway serves on and everything comes back", async () => {
+test("with control, dock and postgres killed, the gateway serves on and everything comes back", async () => {
   await using app = await folderOf({ "package.json": packageJson("sturdy"), "server.js": SERVER });
   const deployed = await at.deploy(app.path, "--env", "staging");
   expect(deployed, deployed.output).toMatchObject({ state: "live" });

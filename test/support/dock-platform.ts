@@ -103,6 +103,10 @@ export async function startPlatform(clock: Clock = systemClock): Promise<DockPla
     options,
     async close() {
       await dock.close();
+      // App processes outlive a dock by design; a test's must not outlive the test.
+      const apps = createRunner({ dir: join(dir, "run"), path, ...parts });
+      await apps.adopt([]);
+      await apps.close();
       await gateway.stop();
       await database[Symbol.asyncDispose]();
       await rm(dir, { recursive: true, force: true });
