@@ -1,13 +1,10 @@
 import type { ServerResponse } from "node:http";
-import { PassThrough, type Readable } from "node:stream";
-import type { Dispatcher } from "undici";
-import { errorCodeOf } from "../foundation/errors.ts";
+import { type AnswerHead, MalformedAnswer, SMALL_BODY_BYTES } from "./answer-parser.ts";
+import type { AnswerSink, AppConnection, AppFailure, AppRequest } from "./app-connection.ts";
 import { forwardedFor } from "./connections.ts";
 import { type ErrorPage, PAGES, sendErrorPage } from "./error-page.ts";
 import type { Exchange } from "./exchange.ts";
-import { HEADERS_TIMEOUT_MS } from "./pool.ts";
 import type { ScannedHeaders } from "./request-headers.ts";
-import { answerHeaders } from "./response-headers.ts";
 import type { LongStream } from "./streams.ts";
 import type { Served } from "./table.ts";
 
@@ -15,16 +12,19 @@ import type { Served } from "./table.ts";
 const CONNECT_RETRY_MS = 2_000;
 const FIRST_BACKOFF_MS = 20;
 const MAX_BACKOFF_MS = 250;
-// Node writes a head and body of up to 16 KiB in one call without allocating.
-const ONE_WRITE_BYTES = 8 * 1_024;
 
 /** Sends a request to the release's process and its answer to the client, both as streams, at the slower's pace. */
 export function forward(exchange: Exchange, served: Served, scanned: ScannedHeaders, target: string): void {
   if (served.upstream === null) return void fail(exchange, PAGES.asleep);
+  if (NOT_A_TARGET.test(target))
+    return void fail(exchange, PAGES.badRequest("The path cannot be passed on."));
   const forwarding = new Forwarding(exchange, served, scanned, target);
   exchange.onGone = () => forwarding.gone();
-  forwarding.dispatch();
+  forwarding.send();
 }
+
+// What would end the request line early, or be more than a byte.
+const NOT_A_TARGET = /[^\u0021-\u00ff]/;
 
 /** The two header lists that name the client, appended to what the client sent. */
 export function addForwarded(exchange: Exchange, scanned: ScannedHeaders): string[] {
@@ -53,165 +53,142 @@ export function fail(exchange: Exchange, page: ErrorPage): void {
   });
 }
 
-class Forwarding implements Dispatcher.DispatchHandler {
-  readonly exchange: Exchange;
-  readonly served: Served;
-  readonly options: Dispatcher.DispatchOptions & { readonly servername: string };
-  readonly body: Readable | null;
-  abort: ((error?: Error) => void) | null = null;
-  isGone = false;
-  backoffMs = FIRST_BACKOFF_MS;
-  staleRetried = false;
-  length = -1;
-  ended = false;
-  stream: LongStream | null = null;
+class Forwarding implements AnswerSink {
+  private readonly exchange: Exchange;
+  private served: Served;
+  private readonly request: AppRequest;
+  private connection: AppConnection | null = null;
+  private isGone = false;
+  private isEnded = false;
+  private backoffMs = FIRST_BACKOFF_MS;
+  private wasRetried = false;
+  private isPaused = false;
+  private stream: LongStream | null = null;
 
-  constructor(exchange: Exchange, served: Served, scanned: ScannedHeaders, path: string) {
+  constructor(exchange: Exchange, served: Served, scanned: ScannedHeaders, target: string) {
     this.exchange = exchange;
     this.served = served;
     const { req } = exchange;
-    // Not the request itself: undici destroys a body that it no longer needs, and with it the client's connection.
-    this.body = scanned.hasBody ? req.pipe(new PassThrough()) : null;
-    this.options = {
-      path,
+    this.request = {
       method: req.method ?? "GET",
+      target,
       headers: addForwarded(exchange, scanned),
-      body: this.body,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      bodyTimeout: 0,
-      // Otherwise undici closes the connection after each HEAD.
-      reset: false,
-      // Otherwise undici parses the host as an IP address each time, for a TLS that a unix socket never has.
-      servername: "app",
+      body: scanned.hasBody ? req : null,
+      chunked: scanned.chunked,
     };
   }
 
-  dispatch(): void {
-    this.served.upstream?.dispatch(this.options, this);
+  send(): void {
+    const { served, request, exchange } = this;
+    this.connection = served.upstream?.send(request, this, exchange.gateway.clock.monotonicMs()) ?? null;
   }
 
   gone(): void {
     this.isGone = true;
-    this.body?.destroy();
-    this.abort?.();
+    this.connection?.abandon();
+    this.closeStream();
   }
 
-  onConnect(abort: (error?: Error) => void): void {
-    if (this.isGone) abort();
-    else this.abort = abort;
-  }
-
-  onHeaders(status: number, raw: Buffer[], resume: () => void): boolean {
-    if (status < 200) return true;
-    const { exchange } = this;
+  onHead(head: AnswerHead): void {
+    const { exchange, served } = this;
     const { res, setCookie } = exchange;
-    const answer = answerHeaders(raw, this.served.id);
-    if (setCookie !== null) answer.headers.push("set-cookie", setCookie);
-    this.length = answer.length;
-    exchange.answered(status);
-    res.writeHead(status, answer.headers);
+    head.headers.push("x-signalbox-deployment", served.id);
+    if (setCookie !== null) head.headers.push("set-cookie", setCookie);
+    if (exchange.gateway.draining) res.shouldKeepAlive = false;
+    try {
+      res.writeHead(head.status, head.headers);
+    } catch {
+      // node refuses to send what is no header.
+      throw new MalformedAnswer("a header that cannot be passed on");
+    }
+    exchange.answered(head.status);
     // A body this small comes with the head, and goes out with it. Any other must not keep the head waiting.
-    if (answer.length < 0 || answer.length > ONE_WRITE_BYTES) setImmediate(flushHead, res);
-    if (answer.eventStream) this.openStream();
-    res.on("drain", resume);
-    return true;
+    if (head.length < 0 || head.length > SMALL_BODY_BYTES) setImmediate(flushHead, res);
+    if (head.eventStream) this.openStream();
   }
 
-  onData(chunk: Buffer): boolean {
-    const { res } = this.exchange;
-    this.exchange.bytes += chunk.length;
-    if (chunk.length === this.length && chunk.length <= ONE_WRITE_BYTES) {
-      this.ended = true;
-      res.end(chunk.toString("latin1"), "latin1");
-      return true;
-    }
-    return res.write(chunk);
-  }
-
-  onComplete(): void {
-    this.abort = null;
-    this.exchange.onGone = null;
-    if (!this.ended) this.exchange.res.end();
-    this.closeStream();
-  }
-
-  onError(error: Error): void {
-    this.closeStream();
-    if (this.isGone || this.ended) return;
+  onBody(part: Buffer | string): void {
     const { exchange } = this;
-    const wasSent = this.abort !== null;
-    this.abort = null;
-    if (exchange.res.headersSent || exchange.status !== 0) {
-      exchange.res.destroy();
-      return;
+    const { res } = exchange;
+    exchange.bytes += part.length;
+    if (typeof part === "string") {
+      // The rest of the body: head and text leave in one write.
+      this.isEnded = true;
+      res.end(part, "latin1");
+    } else if (!res.write(part) && !this.isPaused) {
+      this.isPaused = true;
+      this.connection?.pause();
+      res.once("drain", () => {
+        this.isPaused = false;
+        this.connection?.resume();
+      });
     }
-    if (!wasSent && this.canRetryConnect(error)) return void this.retryLater();
-    if (wasSent && this.canRetryStale(error)) {
-      this.staleRetried = true;
-      return void this.dispatch();
-    }
-    fail(exchange, pageOf(error, wasSent));
   }
 
-  canRetryConnect(error: Error): boolean {
+  onEnd(): void {
+    this.exchange.onGone = null;
+    this.connection = null;
+    if (!this.isEnded) this.exchange.res.end();
+    this.closeStream();
+  }
+
+  onFailure(failure: AppFailure): void {
+    this.closeStream();
+    if (this.isGone || this.isEnded) return;
+    const { exchange } = this;
+    if (exchange.res.headersSent) return void exchange.res.destroy();
+    if (failure.kind === "connect" && this.isInRetryTime()) return void this.retryLater();
+    if (failure.kind === "lost" && failure.reused && !this.wasRetried && this.isRepeatable(failure)) {
+      this.wasRetried = true;
+      return void this.send();
+    }
+    fail(exchange, pageOf(failure));
+  }
+
+  private isInRetryTime(): boolean {
     const { gateway, startedMs } = this.exchange;
-    return (
-      RETRIED.has(errorCodeOf(error) ?? "") && gateway.clock.monotonicMs() - startedMs < CONNECT_RETRY_MS
-    );
+    return gateway.clock.monotonicMs() - startedMs < CONNECT_RETRY_MS;
   }
 
-  /** The app closed an idle connection just as we used it. Only safe to send again when the method says so. */
-  canRetryStale(error: Error): boolean {
-    const { method } = this.options;
-    const safe = method === "GET" || method === "HEAD" || method === "OPTIONS";
-    return safe && this.body === null && !this.staleRetried && errorCodeOf(error) === "UND_ERR_SOCKET";
+  /** The app closed an idle connection just as we used it. Only safe to send again when it cannot have been read. */
+  private isRepeatable({ untouched }: AppFailure): boolean {
+    const { method, body } = this.request;
+    return untouched || (body === null && (method === "GET" || method === "HEAD" || method === "OPTIONS"));
   }
 
-  async retryLater(): Promise<void> {
+  private async retryLater(): Promise<void> {
     const { gateway } = this.exchange;
     await gateway.clock.sleep(this.backoffMs);
+    // A snapshot in the meantime may have brought the app's new socket.
+    this.served = gateway.table.release(this.served.id) ?? this.served;
     this.backoffMs = Math.min(this.backoffMs * 2, MAX_BACKOFF_MS);
-    if (this.isGone) return;
-    this.dispatch();
+    if (!this.isGone) this.send();
   }
 
-  openStream(): void {
+  private openStream(): void {
     const { exchange, served } = this;
     this.stream = {
       host: exchange.host,
       release: served.id,
       end: () => {
-        this.ended = true;
+        this.isEnded = true;
         exchange.res.end();
-        this.abort?.();
+        this.connection?.abandon();
+        this.closeStream();
       },
     };
     exchange.gateway.streams.add(this.stream);
   }
 
-  closeStream(): void {
+  private closeStream(): void {
     if (this.stream !== null) this.exchange.gateway.streams.delete(this.stream);
     this.stream = null;
   }
 }
 
-// What connecting to a unix socket fails with while its process is away, starting, or behind with accepting.
-const RETRIED = new Set([
-  "ECONNREFUSED",
-  "ENOENT",
-  "EAGAIN",
-  "ECONNRESET",
-  "UND_ERR_SOCKET",
-  "UND_ERR_CLOSED",
-]);
-
-function pageOf(error: Error, wasSent: boolean): ErrorPage {
-  const code = errorCodeOf(error);
-  if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_CONNECT_TIMEOUT") return PAGES.timeout;
-  if (code === "UND_ERR_INVALID_ARG" || code === "UND_ERR_NOT_SUPPORTED") {
-    return PAGES.badRequest("The request has a header or a path that cannot be passed on.");
-  }
-  return wasSent ? PAGES.broken : PAGES.unreachable;
+function pageOf({ kind }: AppFailure): ErrorPage {
+  if (kind === "timeout") return PAGES.timeout;
+  return kind === "connect" ? PAGES.unreachable : PAGES.broken;
 }
 
 function flushHead(res: ServerResponse): void {

@@ -9,6 +9,8 @@ export type ScannedHeaders = {
   readonly host: string | null;
   readonly cookie: string;
   readonly hasBody: boolean;
+  /** The body comes without a length. */
+  readonly chunked: boolean;
 };
 
 type Kind = "pass" | "drop" | "host" | "cookie" | "connection" | "body-pass" | "body-drop";
@@ -45,6 +47,7 @@ export function scanHeaders(raw: readonly string[]): ScannedHeaders {
   let hosts = 0;
   let cookie = "";
   let hasBody = false;
+  let chunked = false;
   let listed = "";
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] ?? "";
@@ -57,6 +60,7 @@ export function scanHeaders(raw: readonly string[]): ScannedHeaders {
     }
     if (kind === "body-drop") {
       hasBody = true;
+      chunked = true;
       continue;
     }
     if (kind === "host") {
@@ -74,6 +78,7 @@ export function scanHeaders(raw: readonly string[]): ScannedHeaders {
     host: hosts === 1 ? host : null,
     cookie,
     hasBody,
+    chunked,
   };
 }
 

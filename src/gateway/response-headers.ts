@@ -1,20 +1,28 @@
-/** What is passed on of an upstream answer's head. */
+/** What is passed on of an upstream answer's head, and what its framing is. */
 export type AnswerHeaders = {
-  /** Name and value alternating. */
+  /** Name and value alternating, without what is hop-by-hop. */
   readonly headers: string[];
-  /** -1 when the answer does not say. */
+  /** `Content-Length`; -1 when the answer does not say. */
   readonly length: number;
+  readonly chunked: boolean;
+  /** Connection options. */
+  readonly close: boolean;
+  readonly keepAlive: boolean;
+  /** How long the app keeps an idle connection, less a second; Infinity when it does not say. */
+  readonly idleLimitMs: number;
   readonly eventStream: boolean;
+  /** What is wrong with the head; null when it is well formed. */
+  readonly malformed: string | null;
 };
 
-type Kind = "pass" | "drop" | "connection" | "length" | "type";
+type Kind = "pass" | "drop" | "connection" | "length" | "type" | "transfer-encoding" | "keep-alive";
 
 const KINDS = new Map<string, Kind>([
   ["connection", "connection"],
   ["content-length", "length"],
   ["content-type", "type"],
-  ["keep-alive", "drop"],
-  ["transfer-encoding", "drop"],
+  ["transfer-encoding", "transfer-encoding"],
+  ["keep-alive", "keep-alive"],
   ["trailer", "drop"],
   ["upgrade", "drop"],
   ["proxy-connection", "drop"],
@@ -26,42 +34,106 @@ const KINDS = new Map<string, Kind>([
 const SPELLINGS = new Map<string, Kind>();
 const KNOWN_SPELLINGS = 1_000;
 
-/** @param raw as undici hands it over: name and value alternating, as bytes of ISO 8859-1 */
-export function answerHeaders(raw: readonly Buffer[], release: string): AnswerHeaders {
-  const headers: string[] = [];
-  let length = -1;
-  let eventStream = false;
-  let listed = "";
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    const name = text(raw[i]);
-    const kind = SPELLINGS.get(name) ?? learnSpelling(name);
-    if (kind === "drop") continue;
-    const value = text(raw[i + 1]);
-    if (kind === "connection") {
-      if (value !== "keep-alive" && value !== "close") listed += `,${value}`;
-      continue;
-    }
-    if (kind === "length") length = Number(value);
-    else if (kind === "type") eventStream = value.startsWith("text/event-stream");
-    headers.push(name, value);
+type Draft = { -readonly [K in keyof AnswerHeaders]: AnswerHeaders[K] } & { listed: string };
+
+/**
+ * Parses header lines. Values are not looked into: node refuses to send those with control characters.
+ * @param text a head as ISO 8859-1, without the empty line at its end
+ * @param from where the first header line begins
+ */
+export function parseAnswerHeaders(text: string, from: number): AnswerHeaders {
+  const draft: Draft = {
+    headers: [],
+    length: -1,
+    chunked: false,
+    close: false,
+    keepAlive: false,
+    idleLimitMs: Infinity,
+    eventStream: false,
+    malformed: null,
+    listed: "",
+  };
+  let at = from;
+  while (at < text.length) {
+    const newline = text.indexOf("\r\n", at);
+    const end = newline === -1 ? text.length : newline;
+    const colon = text.indexOf(":", at);
+    if (colon <= at || colon >= end) return { ...draft, malformed: "a header line without a name" };
+    addHeader(draft, text.slice(at, colon), trimmed(text, colon + 1, end));
+    at = end + 2;
   }
-  if (listed !== "") dropListed(headers, listed);
-  headers.push("x-signalbox-deployment", release);
-  return { headers, length, eventStream };
+  // Two ways to end an answer: what one proxy takes for its end, the next may not (RFC 9112 §6.3).
+  if (draft.chunked && draft.length >= 0) draft.malformed = "both a length and chunks";
+  if (draft.listed !== "") dropListed(draft.headers, draft.listed);
+  return draft;
 }
 
-function text(bytes: Buffer | undefined): string {
-  return bytes === undefined ? "" : bytes.toString("latin1");
+/** The same for headers that node has parsed: name and value alternating. */
+export function passedHeaders(raw: readonly string[]): string[] {
+  let text = "";
+  for (let i = 0; i < raw.length; i += 2) text += `${raw[i]}: ${raw[i + 1]}\r\n`;
+  return parseAnswerHeaders(text.slice(0, -2), 0).headers;
+}
+
+function addHeader(draft: Draft, name: string, value: string): void {
+  switch (SPELLINGS.get(name) ?? learnSpelling(name)) {
+    case "drop":
+      return;
+    case "connection":
+      return void addConnection(draft, value);
+    case "transfer-encoding":
+      if (value.toLowerCase() === "chunked") draft.chunked = true;
+      else draft.malformed = `the transfer encoding "${value.slice(0, 40)}"`;
+      return;
+    case "keep-alive": {
+      const seconds = /timeout=(\d+)/i.exec(value)?.[1];
+      if (seconds !== undefined) draft.idleLimitMs = (Number(seconds) - 1) * 1_000;
+      return;
+    }
+    case "length":
+      if (!/^\d{1,15}$/.test(value)) draft.malformed = `the length "${value.slice(0, 40)}"`;
+      else if (draft.length >= 0 && draft.length !== Number(value)) draft.malformed = "two lengths";
+      if (draft.length >= 0) return;
+      draft.length = Number(value);
+      break;
+    case "type":
+      draft.eventStream = value.startsWith("text/event-stream");
+  }
+  draft.headers.push(name, value);
+}
+
+function addConnection(draft: Draft, value: string): void {
+  if (value === "keep-alive") draft.keepAlive = true;
+  else if (value === "close") draft.close = true;
+  else {
+    draft.listed += `,${value.toLowerCase()}`;
+    if (/\bclose\b/i.test(value)) draft.close = true;
+    if (/\bkeep-alive\b/i.test(value)) draft.keepAlive = true;
+  }
+}
+
+/** Without the optional white space around it (RFC 9110 §5.5). */
+function trimmed(text: string, start: number, end: number): string {
+  let from = start;
+  let to = end;
+  while (from < to && isBlank(text.charCodeAt(from))) from++;
+  while (to > from && isBlank(text.charCodeAt(to - 1))) to--;
+  return text.slice(from, to);
+}
+
+function isBlank(code: number): boolean {
+  return code === 32 || code === 9;
 }
 
 function learnSpelling(name: string): Kind {
   const kind = KINDS.get(name.toLowerCase()) ?? "pass";
-  if (SPELLINGS.size < KNOWN_SPELLINGS) SPELLINGS.set(name, kind);
+  // A copy of its own: a slice would keep the whole head that it was cut from.
+  if (SPELLINGS.size < KNOWN_SPELLINGS) SPELLINGS.set(Buffer.from(name, "latin1").toString("latin1"), kind);
   return kind;
 }
 
 function dropListed(headers: string[], listed: string): void {
-  const names = new Set(listed.split(",").map((name) => name.trim().toLowerCase()));
+  const names = new Set(listed.split(",").map((name) => name.trim()));
   names.delete("content-length");
   for (let i = headers.length - 2; i >= 0; i -= 2) {
     if (names.has((headers[i] ?? "").toLowerCase())) headers.splice(i, 2);

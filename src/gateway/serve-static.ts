@@ -46,7 +46,9 @@ async function serveRouted(request: Answerable, path: string, toServer: ToServer
   }
   if (routed.kind === "none" && site.server) {
     const moved = routed.path !== path || routed.query !== target.query;
-    return moved ? toServer(encodeURI(routed.path), routed.query) : toServer(target.path, target.query);
+    return moved
+      ? toServer(encodeURI(routed.path), routed.query.replace(/[^!-~]/gu, encodeURIComponent))
+      : toServer(target.path, target.query);
   }
   return answerRouted(request, routed, path);
 }

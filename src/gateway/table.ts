@@ -33,7 +33,7 @@ export type Table = {
 
 const CACHED_SPELLINGS = 10_000;
 
-export function createTable(): Table {
+export function createTable(clock: { monotonicMs(): number }): Table {
   let generation = 0;
   let hosts = new Map<string, HostEntry>();
   // `Shop.localhost:8080` → the entry of `shop.localhost`. Only hosts that exist, so that nobody can fill it with
@@ -44,7 +44,7 @@ export function createTable(): Table {
   const retire = (served: Served) => {
     releases.delete(served.id);
     // `close` lets what is in flight finish.
-    void served.upstream?.close();
+    served.upstream?.close();
   };
 
   return {
@@ -56,8 +56,8 @@ export function createTable(): Table {
         const known = releases.get(release.id);
         if (known !== undefined && known.socket === release.socket) continue;
         // A restarted app may be given another socket; its counters go on.
-        if (known !== undefined) void known.upstream?.close();
-        releases.set(release.id, serve(release, known?.tally ?? newTally()));
+        if (known !== undefined) known.upstream?.close();
+        releases.set(release.id, serve(release, known?.tally ?? newTally(), clock));
       }
       for (const served of [...releases.values()]) {
         if (!Object.hasOwn(snapshot.releases, served.id)) retire(served);
@@ -88,14 +88,14 @@ export function createTable(): Table {
   };
 }
 
-function serve(release: Release, tally: Tally): Served {
+function serve(release: Release, tally: Tally, clock: { monotonicMs(): number }): Served {
   let loading: Promise<Site> | null = null;
   const served: Served = {
     id: release.id,
     socket: release.socket,
     tally,
     site: null,
-    upstream: release.socket === null ? null : openUpstream(release.socket),
+    upstream: release.socket === null ? null : openUpstream(release.socket, clock),
     load() {
       loading ??= loadSite(release.manifest).then(
         (site) => {

@@ -7,7 +7,7 @@ import { PAGES } from "./error-page.ts";
 import { Exchange, type Gateway, GatewayResponse } from "./exchange.ts";
 import { addForwarded, fail } from "./forward.ts";
 import { type ScannedHeaders, scanHeaders } from "./request-headers.ts";
-import { answerHeaders } from "./response-headers.ts";
+import { passedHeaders } from "./response-headers.ts";
 import type { Served } from "./table.ts";
 import { parseTarget } from "./url-path.ts";
 
@@ -92,7 +92,7 @@ function splice(handshake: Handshake, answer: IncomingMessage, upstream: Socket,
   if (socket.destroyed) return void upstream.destroy();
   exchange.answered(101);
   exchange.res.detachSocket(socket);
-  socket.write(switchingHead(exchange, answer));
+  socket.write(switchingHead(exchange, answer), "latin1");
   if (early.length > 0) socket.write(early);
   if (head.length > 0) upstream.write(head);
   for (const one of [socket, upstream]) {
@@ -119,13 +119,13 @@ function splice(handshake: Handshake, answer: IncomingMessage, upstream: Socket,
 
 /** The head of the 101 as the app sent it, with what a 101 needs and what we add. */
 function switchingHead(exchange: Exchange, answer: IncomingMessage): string {
-  const raw = answer.rawHeaders.map((text) => Buffer.from(text, "latin1"));
-  const { headers } = answerHeaders(raw, exchange.served?.id ?? "");
+  const headers = passedHeaders(answer.rawHeaders);
+  headers.push("x-signalbox-deployment", exchange.served?.id ?? "");
   if (exchange.setCookie !== null) headers.push("set-cookie", exchange.setCookie);
   headers.push("connection", "Upgrade", "upgrade", "websocket");
   let head = "HTTP/1.1 101 Switching Protocols\r\n";
   for (let i = 0; i < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`;
-  return Buffer.from(`${head}\r\n`, "latin1").toString("latin1");
+  return `${head}\r\n`;
 }
 
 // A close frame (RFC 6455 §5.5.1) with 1012, "service restart": clients reconnect after it, to the next release.
@@ -145,9 +145,8 @@ function endWebSocket(socket: Duplex, upstream: Duplex): void {
 function relay({ exchange, served }: Handshake, answer: IncomingMessage): void {
   const { res } = exchange;
   const status = answer.statusCode ?? 502;
-  const raw = answer.rawHeaders.map((text) => Buffer.from(text, "latin1"));
   exchange.answered(status);
-  res.writeHead(status, answerHeaders(raw, served.id).headers);
+  res.writeHead(status, [...passedHeaders(answer.rawHeaders), "x-signalbox-deployment", served.id]);
   answer.on("data", (chunk: Buffer) => {
     exchange.bytes += chunk.length;
   });

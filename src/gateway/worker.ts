@@ -68,7 +68,7 @@ function fail(error: unknown): void {
 
 function createGateway(options: WorkerOptions): Gateway {
   const clock = systemClock;
-  const table = createTable();
+  const table = createTable(clock);
   return {
     table,
     sticky: createSticky(options.cookieSecret),
