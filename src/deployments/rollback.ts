@@ -5,6 +5,7 @@ import type { EnvironmentName } from "../targets/target.ts";
 import { stopWithin } from "./cancel.ts";
 import { applyChange, type Tx, WAKE_CHANNEL } from "./change.ts";
 import type { EngineDeps } from "./engine.ts";
+import { NeighbourChanged } from "./neighbours.ts";
 import { findProject } from "./project.ts";
 import { type Deployment, placeOf } from "./record.ts";
 import { chooseRollback, type RollbackChoice } from "./rollback-choice.ts";
@@ -78,19 +79,24 @@ async function choose(
   input: RollbackInput,
 ): Promise<RollbackChoice> {
   const { environment, branch, targetDeploymentId } = input;
+  const read = async (slot: string) => readPlace(deps.db, project.id, slot);
+  // Only a preview's place depends on the named one's branch; the others are read while that is looked up.
+  const usual = environment === "preview" ? null : read(environment);
   const named = targetDeploymentId === undefined ? null : await loadDeployment(deps.db, targetDeploymentId);
   if (
     targetDeploymentId !== undefined &&
     (named?.projectId !== project.id || named.environment !== environment)
   ) {
+    await usual;
     throw new AppError(
       "not_found",
       `The ${environment} environment of "${project.name}" has no deployment ${targetDeploymentId}.`,
       { hint: `GET /api/deploy/list?project=${project.name}&environment=${environment} lists them.` },
     );
   }
-  const slot = named?.slot ?? (await readSlot(deps.db, project.id, environment, branch));
-  return chooseRollback(await readPlace(deps.db, project.id, slot), named);
+  const place = await (usual ??
+    read(named?.slot ?? (await readSlot(deps.db, project.id, environment, branch))));
+  return chooseRollback(place, named);
 }
 
 type Intent = {
@@ -158,7 +164,8 @@ async function startRollingBack(
     },
   });
   if (after === "conflict") throw new Changed();
-  await notify(tx, WAKE_CHANNEL, from.id);
+  // Whoever had it must hear that it is not theirs any more. A live one has no owner.
+  if (heldUntil !== undefined) await notify(tx, WAKE_CHANNEL, from.id);
   return after;
 }
 
@@ -214,15 +221,21 @@ async function moveTraffic(deps: EngineDeps, from: Deployment, to: Deployment): 
   }
   const settleAt = from.facts.settleAtMs;
   if (settleAt !== undefined && settleAt > deps.clock.now().getTime()) return handOver(deps, from);
-  const after = await deps.db.transaction().execute((tx) =>
-    applyChange(deps, tx, from, {
-      to: "rolled_back",
-      reason: from.reason ?? "Rolled back.",
-      ...(from.hint === null ? {} : { hint: from.hint }),
-      patch: { weight: 0 },
-      release: { wakeAt: null },
-    }),
-  );
+  const after = await deps.db
+    .transaction()
+    .execute((tx) =>
+      applyChange(deps, tx, from, {
+        to: "rolled_back",
+        reason: from.reason ?? "Rolled back.",
+        ...(from.hint === null ? {} : { hint: from.hint }),
+        patch: { weight: 0 },
+        release: { wakeAt: null },
+      }),
+    )
+    .catch((error) => {
+      if (error instanceof NeighbourChanged) return "conflict" as const;
+      throw error;
+    });
   if (after === "conflict") await finished(deps, from.id);
 }
 

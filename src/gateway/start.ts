@@ -103,10 +103,10 @@ function adminVerbs(deps: {
       await serving;
       return oneAtATime(async () => {
         if (snapshot.generation <= generation) throw staleGeneration(snapshot.generation, generation);
-        // On disk before it is served: a crash in between must not bring the older one back.
-        await writeState(stateFile, snapshot);
+        // Side by side: what answers wrongly now must not wait for the disk. Acknowledged only when both are done; after
+        // a crash before that, the older one is served until whoever pushed this one, unacknowledged, pushes again.
+        await Promise.all([writeState(stateFile, snapshot), crew.push(snapshot)]);
         generation = snapshot.generation;
-        await crew.push(snapshot);
         return { generation };
       });
     },
