@@ -6,6 +6,9 @@ import type { Deployment } from "./record.ts";
 import { mayMove, type State } from "./state.ts";
 import type { EngineTables } from "./tables.ts";
 
+/** A neighbour was changed by somebody else meanwhile: the whole transaction is to be undone and decided anew. */
+export class NeighbourChanged extends Error {}
+
 /** Releases kept ready for a rollback beside the live one. Each server release is a running process. */
 export const RETAINED_RELEASES = 4;
 
@@ -67,7 +70,8 @@ async function moveNeighbour(
     .where("id", "=", from.id)
     .where("state", "=", from.state)
     .returning(["lease_token", "weight"])
-    .executeTakeFirstOrThrow();
+    .executeTakeFirst();
+  if (!moved) throw new NeighbourChanged(`${from.id} is no longer ${from.state}`);
   await tx
     .insertInto("deployment_events")
     .values({

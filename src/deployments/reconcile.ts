@@ -162,7 +162,7 @@ function verify(deployment: Deployment, { probe }: Observed, now: Date): Step {
       };
     case "failed":
       return failed(verdict.reason, {
-        hint: `Check that the app listens on $PORT and answers GET ${policy.path}, or change "health" in signalbox.yaml.`,
+        hint: `See that the app listens on $PORT and answers GET ${policy.path}, or change "health" in signalbox.yaml.`,
         patch: { facts, cleanup: "retire" },
       });
     default:

@@ -4,6 +4,7 @@ import { type Database, PG } from "../foundation/db.ts";
 import { errorCodeOf } from "../foundation/errors.ts";
 import type { Jobs } from "../foundation/jobs.ts";
 import { applyChange, type Change, isSingleWrite, LEASE_MS, type Tx } from "./change.ts";
+import { NeighbourChanged } from "./neighbours.ts";
 import type { Deployment } from "./record.ts";
 import { ACTIVE } from "./state.ts";
 import { type EngineTables, type SelectedRow, toDeployment } from "./tables.ts";
@@ -141,7 +142,7 @@ async function commit(
       return after;
     });
   } catch (error) {
-    if (error instanceof Conflict) return "conflict";
+    if (error instanceof Conflict || error instanceof NeighbourChanged) return "conflict";
     if (errorCodeOf(error) === PG.uniqueViolation) return "blocked";
     throw error;
   }

@@ -54,7 +54,7 @@ export type Faulty = {
   readonly elapse: (ms: number) => void;
   /** Lets the other workers take turns while this one is suspended. */
   readonly othersGoOn: (worker: { dead: boolean }) => Promise<void>;
-  /** Says what must hold, after every call. */
+  /** Says what must hold, after every call that may change something. */
   readonly check: () => Promise<void>;
 };
 
@@ -65,7 +65,7 @@ const DELAY_MS = 3_000;
 export async function underFaults<T>(
   faulty: Faulty,
   worker: { readonly name: string; dead: boolean },
-  call: { name: string; repeatable: boolean; stallable: boolean },
+  call: { name: string; repeatable: boolean; stallable: boolean; writes: boolean },
   act: () => Promise<T>,
 ): Promise<T> {
   if (worker.dead) throw new Crash(`${worker.name} is dead`);
@@ -91,7 +91,7 @@ export async function underFaults<T>(
     default:
   }
   const result = await act();
-  await faulty.check();
+  if (call.writes) await faulty.check();
   if (fault === "crash_after") return die(worker);
   if (fault === "lost_reply")
     throw new AppError("upstream", `the answer of ${call.name} was lost (simulated)`);

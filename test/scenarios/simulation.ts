@@ -104,7 +104,10 @@ async function createWorld(
       state.now += ms;
     },
     othersGoOn: (worker) => othersGoOn(world, worker),
-    check: () => checkInvariants(world),
+    check: () => {
+      world.rows = null;
+      return checkInvariants(world);
+    },
   };
   const world = {
     db,
@@ -116,6 +119,7 @@ async function createWorld(
     faulty,
     workers: [] as Worker[],
     suspended: new Set<unknown>(),
+    rows: null as Deployment[] | null,
     apps: new Map<string, App>(),
     acknowledged: new Set<string>(),
     /** Good probes in a row, by release: since when. */
@@ -147,7 +151,10 @@ function createWorker(world: World): Worker {
         // Pure questions, and the names of things, cannot fail.
         if (typeof original !== "function" || ["hosts", "publicUrl"].includes(method)) return original;
         const effect = ["build", "shift", "rollback", "cancel", "retire"].includes(method);
-        const call = { name: `${kind}.${method}`, repeatable: effect, stallable: !effect && kind !== "verb" };
+        const writes = effect || ["claim", "renew", "commit", "release", "letGo"].includes(method);
+        // What is looked at side by side is not suspended: the order of what others do meanwhile must be one.
+        const alone = kind === "store" || method === "observe" || method === "prepare";
+        const call = { name: `${kind}.${method}`, repeatable: effect, stallable: alone, writes };
         return (...args: unknown[]) =>
           underFaults(faulty, worker, call, async () => original.apply(own, args));
       },
@@ -267,6 +274,7 @@ async function act(world: World, action: Action): Promise<void> {
         environment: "production",
         project: world.tag,
       });
+      world.rows = null;
       const serving = (await rows(world)).find((row) => row.id === done.deploymentId);
       const traffic = world.target.trafficAt({
         project: world.tag,
@@ -285,7 +293,7 @@ async function act(world: World, action: Action): Promise<void> {
     if (!(error instanceof Crash) && !(error instanceof AppError)) throw error;
     world.faulty.trace.push(`-- ${action.do} ended with ${error.message}`);
   }
-  await checkInvariants(world);
+  await world.faulty.check();
 }
 
 async function deploy(world: World, user: Worker, action: Action & { do: "deploy" }): Promise<void> {
@@ -333,6 +341,7 @@ async function turnOf(world: World, worker: Worker, id: string | null): Promise<
   } catch (error) {
     if (!(error instanceof Crash) && !(error instanceof AppError)) throw error;
     worker.held = null;
+    world.rows = null;
     if (worker.dead) world.workers[world.workers.indexOf(worker)] = createWorker(world);
   }
 }
@@ -358,12 +367,15 @@ async function passTime(world: World): Promise<boolean> {
   return true;
 }
 
+/** The rows as they are; read again only after something may have changed them. */
 async function rows(world: World): Promise<Deployment[]> {
+  if (world.rows) return world.rows;
   const found = await selectDeployments(world.db)
     .where("project_id", "=", world.tag)
     .orderBy("seq")
     .execute();
-  return found.map((row) => toDeployment(row as SelectedRow));
+  world.rows = found.map((row) => toDeployment(row as SelectedRow));
+  return world.rows;
 }
 
 async function dueIds(world: World): Promise<string[]> {
