@@ -22,7 +22,11 @@ export type Deployment = {
   readonly reused: boolean;
   readonly createdAt: string;
   readonly finishedAt: string | null;
-  readonly phases: readonly { readonly state: string; readonly at: string }[];
+  readonly phases: readonly {
+    readonly state: string;
+    readonly at: string;
+    readonly durationMs: number | null;
+  }[];
 };
 
 export type LogLine = {
@@ -95,11 +99,6 @@ export function createApi({ url, token }: { url: string; token: string }) {
         if (done(deployment)) return deployment;
         await sleep(everyMs);
       }
-    },
-    isReady: async () => {
-      const answer = await pool.request({ method: "GET", path: "/api/health/ready" });
-      await answer.body.dump();
-      return answer.statusCode === 200;
     },
     close: () => pool.close(),
   };

@@ -126,7 +126,7 @@ export async function byHand(
   to: Commit,
 ): Promise<number> {
   await load.take();
-  story.command(`curl -X POST ${instance.url}/api/deploy/rollback -d '{"environment":"production"}' -H …`);
+  story.say(`POST ${instance.url}/api/deploy/rollback {"environment":"production"}`);
   const askedAt = machineMs();
   const { durationMs } = await instance.api.rollback({ environment: "production", project: PROJECT });
   const answeredAfter = machineMs() - askedAt;

@@ -5,7 +5,7 @@ import { countByVersion } from "../../bench/support/judge.ts";
 import type { Load } from "../../bench/support/load.ts";
 import { machineMs } from "../../bench/support/machine-clock.ts";
 import { getThroughGateway } from "../../bench/support/through-gateway.ts";
-import { type Story, shareBars } from "./story.ts";
+import { duration, type Story, shareBars } from "./story.ts";
 
 const LOOK_EVERY_MS = 100;
 const TELL_EVERY_MS = 1_000;
@@ -13,29 +13,37 @@ const BAR_CELLS = 24;
 
 type Watched = { instance: Instance; load: Load; story: Story };
 
-/** Follows a rollout until it has ended, telling every second who answered the visitors. */
+/** Follows a rollout until it has ended, telling every second, and whenever the weight moves, who answered. */
 export async function watchRollout(
   { instance, load, story }: Watched,
   id: string,
   versions: readonly string[],
 ): Promise<Deployment> {
-  await load.take();
+  let weight = 0;
   let told = machineMs();
-  let weight: number | null = null;
+  const tell = async () => {
+    const counts = countByVersion(await load.take());
+    // Before the first step everybody is on the old release, which is no news.
+    if (weight > 0 && counts.size > 0) {
+      story.say(`${`${weight} %`.padStart(5)}   ${shareBars(counts, versions, BAR_CELLS)}`);
+    }
+    told = machineMs();
+  };
   for (;;) {
     const { deployment } = await instance.api.status(id, Number.MAX_SAFE_INTEGER);
-    const moved = deployment.weight !== weight && (deployment.weight > 0 || weight !== null);
     const ended = isTerminal(deployment);
-    if ((moved || ended || machineMs() - told >= TELL_EVERY_MS) && deployment.weight + (weight ?? 0) > 0) {
-      const answers = countByVersion(await load.take());
-      const share = `${weight ?? 0} %`.padStart(5);
-      if (answers.size > 0) story.say(`${share}   ${shareBars(answers, versions, BAR_CELLS)}`);
-      told = machineMs();
-    }
+    if (ended || deployment.weight !== weight || machineMs() - told >= TELL_EVERY_MS) await tell();
+    if (weight === 0 && deployment.weight > 0) story.good(`Built and proven: ${phasesOf(deployment)}.`);
     weight = deployment.weight;
     if (ended) return deployment;
     await sleep(LOOK_EVERY_MS);
   }
+}
+
+/** "built in 3.1 s, healthy after 1.0 s" */
+function phasesOf({ phases }: Deployment): string {
+  const took = (state: string) => duration(phases.find((phase) => phase.state === state)?.durationMs ?? 0);
+  return `built in ${took("building")}, healthy for ${took("verifying")}`;
 }
 
 /**
