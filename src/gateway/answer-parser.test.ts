@@ -96,6 +96,7 @@ describe("an answer", () => {
     ["a list of lengths", `${OK}Content-Length: 5, 5\r\n\r\n`],
     ["another transfer encoding", `${OK}Transfer-Encoding: gzip, chunked\r\n\r\n`],
     ["a line without a name", `${OK}: x\r\n\r\n`],
+    ["a space before the colon", `${OK}Content-Length : 5\r\n\r\nhello`],
     ["a folded line", `${OK}X: 1\r\n folded\r\n\r\n`],
     ["an upgrade", "HTTP/1.1 101 Switching Protocols\r\n\r\n"],
     ["a chunk size that is none", `${OK}Transfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n`],

@@ -15,7 +15,15 @@ export type AnswerHeaders = {
   readonly malformed: string | null;
 };
 
-type Kind = "pass" | "drop" | "connection" | "length" | "type" | "transfer-encoding" | "keep-alive";
+type Kind =
+  | "malformed"
+  | "pass"
+  | "drop"
+  | "connection"
+  | "length"
+  | "type"
+  | "transfer-encoding"
+  | "keep-alive";
 
 const KINDS = new Map<string, Kind>([
   ["connection", "connection"],
@@ -77,6 +85,9 @@ export function passedHeaders(raw: readonly string[]): string[] {
 
 function addHeader(draft: Draft, name: string, value: string): void {
   switch (SPELLINGS.get(name) ?? learnSpelling(name)) {
+    case "malformed":
+      draft.malformed = `the header name "${name.slice(0, 40)}"`;
+      return;
     case "drop":
       return;
     case "connection":
@@ -125,7 +136,11 @@ function isBlank(code: number): boolean {
   return code === 32 || code === 9;
 }
 
+// RFC 9110 §5.6.2. `Content-Length : 5` is a length to one reader and none to another.
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
 function learnSpelling(name: string): Kind {
+  if (!TOKEN.test(name)) return "malformed";
   const kind = KINDS.get(name.toLowerCase()) ?? "pass";
   // A copy of its own: a slice would keep the whole head that it was cut from.
   if (SPELLINGS.size < KNOWN_SPELLINGS) SPELLINGS.set(Buffer.from(name, "latin1").toString("latin1"), kind);

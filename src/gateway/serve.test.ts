@@ -207,6 +207,34 @@ describe("requests to a process", () => {
     agent.destroy();
   });
 
+  it("are sent on when the app has closed its idle connections, a POST as well", async () => {
+    for (let i = 0; i < 5; i++) {
+      await via("/");
+      app.closeIdle();
+      const answer = await via("/", { method: "POST", body: "again" });
+      expect(JSON.parse(answer.body).body).toBe("again");
+    }
+  });
+
+  it("of a visitor who reads slowly do not hold up those of others", async () => {
+    const slow = http.get({
+      port: gateway.port,
+      path: "/large",
+      headers: { host: "app.localhost" },
+      agent: false,
+    });
+    const [response] = (await once(slow, "response")) as [http.IncomingMessage];
+    response.pause();
+    for (let i = 0; i < 20; i++) expect((await via("/")).status).toBe(200);
+    let length = 0;
+    response.on("data", (chunk: Buffer) => {
+      length += chunk.length;
+    });
+    response.resume();
+    await once(response, "end");
+    expect(length).toBe(5_000_000);
+  });
+
   it("are answered without a body where there is none", async () => {
     const head = await via("/", { method: "HEAD" });
     expect(head).toMatchObject({ status: 200, body: "" });
@@ -290,6 +318,53 @@ describe("failures", () => {
     expect(await raw(request)).toMatch(/^HTTP\/1\.1 431 /);
   });
 });
+
+describe("an app that breaks the protocol", () => {
+  /** Serves one connection after the other with the bytes given. */
+  const misbehave = async (name: string, bytes: string) => {
+    const path = join(gateway.dir, `${name}.sock`);
+    const server = net.createServer((socket) => {
+      socket.on("error", () => {});
+      socket.once("data", () => socket.end(bytes, "latin1"));
+    });
+    server.listen(path);
+    await once(server, "listening");
+    return { server, path };
+  };
+
+  it.each([
+    ["garbage", "hello\r\n\r\n"],
+    ["two-lengths", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"],
+    ["split", "HTTP/1.1 200 OK\r\nX: a\rb\r\nContent-Length: 0\r\n\r\n"],
+    ["space-name", "HTTP/1.1 200 OK\r\nContent-Length : 0\r\n\r\n"],
+    ["cut-head", "HTTP/1.1 200 OK\r\nX: y"],
+  ])("with %s is a 502", async (name, bytes) => {
+    const { server, path } = await misbehave(name, bytes);
+    const { answer } = await direct(path);
+    expect(answer).toMatchObject({ status: 502 });
+    server.close();
+  });
+
+  it("with an answer cut short never looks whole to the visitor", async () => {
+    const { server, path } = await misbehave("cut", "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nabc");
+    const { answer, error } = await direct(path);
+    expect(answer).toBeNull();
+    expect(String(error)).toMatch(/aborted|hang up|ECONNRESET/);
+    server.close();
+  });
+});
+
+/** One request through a gateway of its own to an app at `socket`. */
+async function direct(socket: string) {
+  await using other = await startTestGateway({ workers: 1 });
+  writeSite(other.dir, "dpl_x", { server: true });
+  await other.push({ "app.localhost": only("dpl_x") }, { dpl_x: { socket } });
+  // Awaited here, or the gateway would be stopped first.
+  return await fetchVia(other.port, "/").then(
+    (answer) => ({ answer, error: null }),
+    (error: unknown) => ({ answer: null, error }),
+  );
+}
 
 describe("static sites", () => {
   const site = (path: string, options: Parameters<typeof fetchVia>[2] = {}) =>

@@ -133,6 +133,8 @@ export async function until(holds: () => boolean | Promise<boolean>): Promise<vo
 
 export type TestApp = {
   readonly socket: string;
+  /** Closes the connections without a request, as a server does after a while. */
+  closeIdle(): void;
   stop(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 };
@@ -154,7 +156,7 @@ export async function startApp(
     server.closeAllConnections();
     await closed;
   };
-  return { socket, stop, [Symbol.asyncDispose]: stop };
+  return { socket, closeIdle: () => server.closeIdleConnections(), stop, [Symbol.asyncDispose]: stop };
 }
 
 /** Writes a manifest and the bytes that it names; returns the manifest's path. */
