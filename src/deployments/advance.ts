@@ -58,7 +58,8 @@ export async function advanceOnce(
   try {
     step = await decide(deps, fresh, signal);
     if (isEffect(step)) {
-      const owned = await keepLease(deps, fresh);
+      // Asked of the database, not of the clock: a person may have taken it over a moment ago.
+      const owned = await deps.store.renew(fresh);
       if (!owned) return LOST;
       acting = true;
       change = await perform(deps, owned, step, withTimeout(signal, effectTimeout(step)));

@@ -1,12 +1,12 @@
 import { type Actor, audit, requireRole } from "../access/index.ts";
 import { AppError } from "../foundation/errors.ts";
-import { notify } from "../foundation/notify.ts";
-import { applyChange, type Change, type Tx, WAKE_CHANNEL } from "./change.ts";
+import { applyChange, type Change } from "./change.ts";
 import type { EngineDeps } from "./engine.ts";
 import type { Patch } from "./reconcile.ts";
 import type { Deployment } from "./record.ts";
 import { isSettled } from "./state.ts";
 import { loadDeployment } from "./store.ts";
+import type { Tx } from "./tables.ts";
 
 const TRIES = 5;
 
@@ -28,7 +28,6 @@ export async function cancelDeployment(deps: EngineDeps, actor: Actor, id: strin
       const subject = { type: "deployment", id };
       const details = { was: before.state };
       await audit(tx, { actor, action: "deployment.cancel", subject, details, at: deps.clock.now() });
-      await notify(tx, WAKE_CHANNEL, id);
       return changed;
     });
     if (after) {
@@ -107,6 +106,5 @@ export async function stopWithin(
 ): Promise<Deployment | null> {
   const after = await applyChange(deps, tx, before, stopChange(before, reason, actor));
   if (after === "conflict") return null;
-  await notify(tx, WAKE_CHANNEL, before.id);
   return after;
 }

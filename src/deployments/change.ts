@@ -1,19 +1,15 @@
 import assert from "node:assert/strict";
-import { type Kysely, sql, type UpdateObject } from "kysely";
+import { sql, type UpdateObject } from "kysely";
 import type { Clock } from "../foundation/clock.ts";
 import type { Jobs } from "../foundation/jobs.ts";
-import { notify } from "../foundation/notify.ts";
 import { deadlineOf } from "./deadlines.ts";
+import { type DeploymentEvent, recordEvent } from "./events.ts";
 import { reinstate, retireOldReleases, supersedeLive, wakeNextInQueue } from "./neighbours.ts";
 import type { Patch } from "./reconcile.ts";
 import { type Deployment, slotOf } from "./record.ts";
 import { isActive, isSettled, mayMove, type State } from "./state.ts";
-import { type EngineTables, type SelectedRow, toDeployment } from "./tables.ts";
+import { type EngineTables, type SelectedRow, type Tx, toDeployment } from "./tables.ts";
 
-/** "Look at this deployment": every control plane listens, and one of them gets the lease. Payload: the id. */
-export const WAKE_CHANNEL = "deployment_wake";
-/** "This deployment or its log has changed": for whoever shows it. Payload: the id. */
-export const CHANGED_CHANNEL = "deployment_changed";
 export const ADVANCE_QUEUE = "deployment.advance";
 
 /** How long a silent owner keeps a deployment. It renews well before; nobody else acts before it is over. */
@@ -29,11 +25,10 @@ export type Change = {
   readonly actor?: string;
   /** Set: the lease is given back, and the deployment is looked at again then (null: only when something happens). */
   readonly release?: { readonly wakeAt: Date | null };
-  /** Set: the lease passes to the caller whoever held it; the former holder's writes are refused from now on. */
+  /** Set: the lease passes to the caller whoever held it; the former holder is told, and its writes are refused. */
   readonly takeOver?: { readonly owner: string };
 };
 
-export type Tx = Kysely<EngineTables>;
 export type ChangeDeps = { readonly clock: Clock; readonly jobs: Pick<Jobs, "add"> };
 
 /**
@@ -63,7 +58,9 @@ export async function applyChange(
     .executeTakeFirst();
   if (!row) return "conflict";
   const after = toDeployment(row as SelectedRow);
-  if (to || after.weight !== before.weight) await recordEvent(tx, before, after, change, now);
+  if (to || after.weight !== before.weight) {
+    await recordEvent(tx, eventOf(before, after, change, now), change.takeOver !== undefined);
+  }
   if (to) await movedOn(tx, before, to, now);
   const wakeAt = change.release?.wakeAt;
   if (wakeAt)
@@ -137,25 +134,15 @@ function patchColumns(before: Deployment, patch: Patch): UpdateObject<EngineTabl
   return Object.fromEntries(Object.entries(columns).filter(([, value]) => value !== undefined));
 }
 
-async function recordEvent(
-  tx: Tx,
-  before: Deployment,
-  after: Deployment,
-  change: Change,
-  now: Date,
-): Promise<void> {
-  await tx
-    .insertInto("deployment_events")
-    .values({
-      deployment_id: before.id,
-      at: now,
-      from_state: before.state,
-      to_state: after.state,
-      weight: after.weight,
-      reason: change.reason ?? null,
-      actor_name: change.actor ?? "signalbox",
-      lease_token: after.leaseToken,
-    })
-    .execute();
-  await notify(tx, CHANGED_CHANNEL, before.id);
+function eventOf(before: Deployment, after: Deployment, change: Change, at: Date): DeploymentEvent {
+  return {
+    deploymentId: before.id,
+    at,
+    from: before.state,
+    to: after.state,
+    weight: after.weight,
+    reason: change.reason ?? null,
+    actor: change.actor ?? "signalbox",
+    leaseToken: after.leaseToken,
+  };
 }

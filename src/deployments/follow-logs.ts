@@ -4,7 +4,7 @@ import { AppError, messageOf } from "../foundation/errors.ts";
 import type { Log } from "../foundation/log.ts";
 import { notify } from "../foundation/notify.ts";
 import type { Target, TargetLogLine } from "../targets/target.ts";
-import { CHANGED_CHANNEL } from "./change.ts";
+import { CHANGED_CHANNEL } from "./channels.ts";
 import type { EngineTables } from "./tables.ts";
 
 export type FollowDeps = {

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import type { UpdateObject } from "kysely";
 import { notify } from "../foundation/notify.ts";
-import { CHANGED_CHANNEL, type Tx, WAKE_CHANNEL } from "./change.ts";
+import { WAKE_CHANNEL } from "./channels.ts";
+import { recordEvent } from "./events.ts";
 import type { Deployment } from "./record.ts";
 import { mayMove, type State } from "./state.ts";
-import type { EngineTables } from "./tables.ts";
+import type { EngineTables, Tx } from "./tables.ts";
 
 /** A neighbour was changed by somebody else meanwhile: the whole transaction is to be undone and decided anew. */
 export class NeighbourChanged extends Error {}
@@ -38,6 +39,8 @@ export async function reinstate(tx: Tx, rolledBack: Deployment, id: string, now:
     .where("id", "=", id)
     .executeTakeFirstOrThrow();
   if (row.state === "live") return;
+  // One that never was live leaves another one live, and only one row of a place may be.
+  if (rolledBack.liveAt === null) await supersedeLive(tx, { ...rolledBack, id }, now);
   await moveNeighbour(tx, row, "live", now, {
     weight: 100,
     live_at: now,
@@ -72,20 +75,16 @@ async function moveNeighbour(
     .returning(["lease_token", "weight"])
     .executeTakeFirst();
   if (!moved) throw new NeighbourChanged(`${from.id} is no longer ${from.state}`);
-  await tx
-    .insertInto("deployment_events")
-    .values({
-      deployment_id: from.id,
-      at: now,
-      from_state: from.state,
-      to_state: to,
-      weight: moved.weight,
-      reason: set.reason,
-      actor_name: "signalbox",
-      lease_token: moved.lease_token,
-    })
-    .execute();
-  await notify(tx, CHANGED_CHANNEL, from.id);
+  await recordEvent(tx, {
+    deploymentId: from.id,
+    at: now,
+    from: from.state,
+    to,
+    weight: moved.weight,
+    reason: set.reason,
+    actor: "signalbox",
+    leaseToken: moved.lease_token,
+  });
 }
 
 /** Lets go of the releases that are too old to be rolled back to, now that `newest` serves. */

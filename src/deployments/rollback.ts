@@ -1,9 +1,8 @@
 import { type Actor, audit, requireRole } from "../access/index.ts";
 import { AppError, messageOf } from "../foundation/errors.ts";
-import { notify } from "../foundation/notify.ts";
 import type { EnvironmentName } from "../targets/target.ts";
 import { stopWithin } from "./cancel.ts";
-import { applyChange, type Tx, WAKE_CHANNEL } from "./change.ts";
+import { applyChange } from "./change.ts";
 import type { EngineDeps } from "./engine.ts";
 import { NeighbourChanged } from "./neighbours.ts";
 import { findProject } from "./project.ts";
@@ -11,6 +10,7 @@ import { type Deployment, placeOf } from "./record.ts";
 import { chooseRollback, type RollbackChoice } from "./rollback-choice.ts";
 import { readPlace, readSlot } from "./rollback-queries.ts";
 import { loadDeployment } from "./store.ts";
+import type { Tx } from "./tables.ts";
 
 export type RollbackInput = {
   readonly environment: EnvironmentName;
@@ -27,6 +27,9 @@ export type RolledBack = { deploymentId: string; rolledBack: string[]; state: "l
 const TRIES = 5;
 const TARGET_TIMEOUT_MS = 20_000;
 const FINISH_TIMEOUT_MS = 30_000;
+/** An owner of this or another process stops within milliseconds of hearing of it. */
+const OWNER_LOOK_MS = 25;
+const OWNER_LOOKS = 20;
 
 /**
  * Moves traffic back, inside the request: one commit with what is meant, one call of the target, one commit with what
@@ -155,7 +158,8 @@ async function startRollingBack(
     reason,
     hint: `Deployment ${to.id} serves; correct what was wrong and deploy again.`,
     actor: actor.name,
-    takeOver: { owner: deps.workerId },
+    // Not as the worker itself, whose engine may claim again what it owns.
+    takeOver: { owner: `${deps.workerId}/rollback` },
     patch: {
       rollbackToId: to.id,
       rollbackToTargetId: to.targetDeploymentId,
@@ -164,8 +168,6 @@ async function startRollingBack(
     },
   });
   if (after === "conflict") throw new Changed();
-  // Whoever had it must hear that it is not theirs any more. A live one has no owner.
-  if (heldUntil !== undefined) await notify(tx, WAKE_CHANNEL, from.id);
   return after;
 }
 
@@ -204,7 +206,8 @@ async function findIntent({ db }: EngineDeps, actor: Actor, key: string) {
 }
 
 /** The target's call and the second commit. What goes wrong here is finished by the engine. */
-async function moveTraffic(deps: EngineDeps, from: Deployment, to: Deployment): Promise<void> {
+async function moveTraffic(deps: EngineDeps, taken: Deployment, to: Deployment): Promise<void> {
+  const from = await ownerStopped(deps, taken);
   const place = placeOf(from);
   if (!place || !from.targetDeploymentId || !to.targetDeploymentId) {
     throw new AppError("internal", `Deployment ${from.id} or ${to.id} has no release at the target.`);
@@ -237,6 +240,30 @@ async function moveTraffic(deps: EngineDeps, from: Deployment, to: Deployment): 
       throw error;
     });
   if (after === "conflict") await finished(deps, from.id);
+}
+
+/**
+ * Waits a moment for a former owner to say that it has stopped, so that no traffic change of its can come after ours.
+ * One that cannot say so any more is waited out by the engine.
+ */
+async function ownerStopped(deps: EngineDeps, taken: Deployment): Promise<Deployment> {
+  const settleAt = taken.facts.settleAtMs;
+  if (settleAt === undefined || settleAt <= deps.clock.now().getTime()) return taken;
+  const changed = new AbortController();
+  const stop = deps.onChange(taken.id, () => changed.abort(new Error("changed")));
+  deps.wake(taken.id);
+  try {
+    for (let looks = 0; looks < OWNER_LOOKS; looks++) {
+      const now = await loadDeployment(deps.db, taken.id);
+      if (now?.leaseToken !== taken.leaseToken || now.facts.settleAtMs === undefined) return now ?? taken;
+      await deps.clock
+        .sleep(OWNER_LOOK_MS, changed.signal.aborted ? undefined : changed.signal)
+        .catch(() => {});
+    }
+    return taken;
+  } finally {
+    stop();
+  }
 }
 
 /** Gives the lease back, so that the engine goes on at once. */

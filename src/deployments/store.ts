@@ -3,11 +3,13 @@ import type { Clock } from "../foundation/clock.ts";
 import { type Database, PG } from "../foundation/db.ts";
 import { errorCodeOf } from "../foundation/errors.ts";
 import type { Jobs } from "../foundation/jobs.ts";
-import { applyChange, type Change, isSingleWrite, LEASE_MS, type Tx } from "./change.ts";
+import { notify } from "../foundation/notify.ts";
+import { applyChange, type Change, isSingleWrite, LEASE_MS } from "./change.ts";
+import { CHANGED_CHANNEL } from "./channels.ts";
 import { NeighbourChanged } from "./neighbours.ts";
 import type { Deployment } from "./record.ts";
 import { ACTIVE } from "./state.ts";
-import { type EngineTables, type SelectedRow, toDeployment } from "./tables.ts";
+import { type EngineTables, type SelectedRow, type Tx, toDeployment } from "./tables.ts";
 
 export type StoreDeps = {
   readonly db: Database<EngineTables>;
@@ -113,13 +115,14 @@ async function release(deps: StoreDeps, held: Deployment): Promise<void> {
  * what it might still have done. Only to the next owner: a later one waits for another.
  */
 async function letGo(deps: StoreDeps, held: Deployment): Promise<void> {
-  await deps.db
+  const done = await deps.db
     .updateTable("deployments")
     .set({ facts: sql`facts - 'settleAtMs'` })
     .where("id", "=", held.id)
     .where("state", "=", "rolling_back")
     .where("lease_token", "=", held.leaseToken + 1)
-    .execute();
+    .executeTakeFirst();
+  if (done.numUpdatedRows === 1n) await notify(deps.db, CHANGED_CHANNEL, held.id);
 }
 
 class Conflict extends Error {}

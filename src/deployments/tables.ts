@@ -1,4 +1,4 @@
-import type { ColumnType, Generated } from "kysely";
+import type { ColumnType, Generated, Kysely } from "kysely";
 import type { AccessTables } from "../access/index.ts";
 import type { EnvironmentName } from "../targets/target.ts";
 import type { Commit, Source } from "./plan-source.ts";
@@ -83,6 +83,9 @@ export type EngineTables = AccessTables & {
   /** Owned by the projects domain; only these two columns are read here. */
   projects: { id: string; name: string };
 };
+
+/** The database, or a transaction in it. */
+export type Tx = Kysely<EngineTables>;
 
 /** A row as Kysely selects it, with the project's name beside it. */
 export type SelectedRow = {

@@ -2,12 +2,15 @@ import { type Actor, audit, requireRole } from "../access/index.ts";
 import { AppError } from "../foundation/errors.ts";
 import { notify } from "../foundation/notify.ts";
 import type { EnvironmentName } from "../targets/target.ts";
-import { ADVANCE_QUEUE, CHANGED_CHANNEL, type Tx, WAKE_CHANNEL } from "./change.ts";
+import { ADVANCE_QUEUE } from "./change.ts";
+import { WAKE_CHANNEL } from "./channels.ts";
 import { deadlineOf } from "./deadlines.ts";
 import type { EngineDeps } from "./engine.ts";
+import { recordEvent } from "./events.ts";
 import type { Source } from "./plan-source.ts";
 import { findProject } from "./project.ts";
 import { type Deployment, slotOf } from "./record.ts";
+import type { Tx } from "./tables.ts";
 
 export type TriggerInput = {
   readonly environment: EnvironmentName;
@@ -166,18 +169,15 @@ async function supersedeQueued(
     .returning(["id", "lease_token"])
     .execute();
   for (const { id, lease_token } of gone) {
-    await tx
-      .insertInto("deployment_events")
-      .values({
-        deployment_id: id,
-        at: now,
-        from_state: "queued",
-        to_state: "superseded",
-        reason,
-        actor_name: "signalbox",
-        lease_token,
-      })
-      .execute();
-    await notify(tx, CHANGED_CHANNEL, id);
+    await recordEvent(tx, {
+      deploymentId: id,
+      at: now,
+      from: "queued",
+      to: "superseded",
+      weight: 0,
+      reason,
+      actor: "signalbox",
+      leaseToken: lease_token,
+    });
   }
 }

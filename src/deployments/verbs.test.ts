@@ -31,6 +31,13 @@ beforeEach(async () => {
   stand.world.prepareGate = Promise.resolve();
 });
 
+const LONG_CANARY = {
+  kind: "canary",
+  steps: [{ weight: 10, bakeMs: 600_000 }],
+  maxErrorRate: 0.02,
+  minRequests: 20,
+} as const;
+
 const here = (body: Record<string, unknown> = {}) => ({ project: `p${project}`, ...body });
 const api = () => stand.http(stand.as.deployer);
 const rollback = (body: Record<string, unknown> = {}, headers: Record<string, string> = {}) =>
@@ -121,7 +128,7 @@ test("without a source the project's earlier one is used; with none there is a h
   await reached(stand, promoted.body.deploymentId, "live");
 });
 
-test("the same key and body get the same answer, another body is refused, another actor is another request", async () => {
+test("the same key and body get the same answer; another body is refused; another actor asks anew", async () => {
   const key = { "idempotency-key": `k${project}` };
   const body = { environment: "production", ...here(), source: { git: "https://x" } };
   const first = await api().post("/trigger", body, key);
@@ -150,7 +157,7 @@ test("a crash between the commit and the answer makes no second deployment", asy
   expect((await api().post("/trigger", body, key)).body.error.code).toBe("in_flight");
 });
 
-test("one at a time in an environment; the newest of a branch wins the queue, other branches keep their turn", async () => {
+test("one at a time in an environment; the newest of a branch wins, others keep their turn", async () => {
   holdBuilds();
   const active = await trigger(stand, here());
   await reached(stand, active, "building");
@@ -290,9 +297,7 @@ test("a rollback stops what is being built and what waits, and leaves the live o
 
 test("a rollback takes back a canary that has some of the traffic", async () => {
   const live = await ship(stand, here());
-  const steps = [{ weight: 10, bakeMs: 600_000 }];
-  const strategy = { kind: "canary", steps, maxErrorRate: 0.02, minRequests: 20 } as const;
-  stand.world.preparation = { ...PREPARATION, strategy };
+  stand.world.preparation = { ...PREPARATION, strategy: LONG_CANARY };
   const canary = await trigger(stand, here());
   await expect.poll(traffic).toHaveProperty(live.targetDeploymentId ?? "", 90);
   expect((await rollback()).body).toMatchObject({ deploymentId: live.id, rolledBack: [canary] });
@@ -301,11 +306,23 @@ test("a rollback takes back a canary that has some of the traffic", async () => 
   expect(await stateOf(live.id)).toBe("live");
 });
 
+test("a rollback to a named one while a canary is under way leaves the named one as the only live one", async () => {
+  const [named, live] = [await ship(stand, here()), await ship(stand, here())];
+  stand.world.preparation = { ...PREPARATION, strategy: LONG_CANARY };
+  const canary = await trigger(stand, here());
+  await expect.poll(traffic).toHaveProperty(live.targetDeploymentId ?? "", 90);
+  expect((await rollback({ targetDeploymentId: named.id })).body).toMatchObject({
+    deploymentId: named.id,
+    rolledBack: [canary],
+  });
+  await reached(stand, canary, "rolled_back");
+  expect(await Promise.all([named.id, live.id].map(stateOf))).toEqual(["live", "superseded"]);
+  expect(traffic()).toEqual({ [named.targetDeploymentId ?? ""]: 100 });
+});
+
 test("a canary that answers 5xx to visitors is taken back by itself", async () => {
   const live = await ship(stand, here());
-  const steps = [{ weight: 10, bakeMs: 600_000 }];
-  const strategy = { kind: "canary", steps, maxErrorRate: 0.02, minRequests: 20 } as const;
-  stand.world.preparation = { ...PREPARATION, strategy };
+  stand.world.preparation = { ...PREPARATION, strategy: LONG_CANARY };
   const canary = await trigger(stand, here());
   await expect.poll(traffic).toHaveProperty(live.targetDeploymentId ?? "", 90);
   const { targetDeploymentId } = (await api().get(`/status/${canary}`)).body.deployment;

@@ -61,7 +61,7 @@ export type Faulty = {
 const STALL_MS = 11_000;
 const DELAY_MS = 3_000;
 
-/** Makes one call of a port under the plan's fault. `repeatable`: a second delivery is a fault that may happen to it. */
+/** Makes one call of a port under the plan's fault. `repeatable`: it may be delivered twice. */
 export async function underFaults<T>(
   faulty: Faulty,
   worker: { readonly name: string; dead: boolean },

@@ -44,13 +44,7 @@ export function createSimulatedTarget(now: () => Date): SimulatedTarget {
   const builds = new Map<string, Built>();
   const traffic = new Map<string, Record<string, number>>();
   const effects: string[] = [];
-  const keyOf = ({ project, environment, branch }: Pick<Place, "project" | "environment" | "branch">) =>
-    environment === "preview" ? `${project}/preview/${branch}` : `${project}/${environment}`;
-  const find = (id: string): Built => {
-    const built = builds.get(id);
-    if (!built) throw new AppError("not_found", `The target has no deployment ${id}.`);
-    return built;
-  };
+  const find = (id: string): Built => built(builds, id);
 
   return {
     name: "simulated",
@@ -107,6 +101,12 @@ export function createSimulatedTarget(now: () => Date): SimulatedTarget {
   };
 }
 
+function built(builds: ReadonlyMap<string, Built>, id: string): Built {
+  const found = builds.get(id);
+  if (!found) throw new AppError("not_found", `The target has no deployment ${id}.`);
+  return found;
+}
+
 function seen(id: string, built: Built, now: Date): TargetDeployment {
   const done = built.looks > built.was.buildLooks && built.was.build !== "hangs";
   const ended = built.was.build === "error" ? "error" : "ready";
@@ -120,4 +120,8 @@ function seen(id: string, built: Built, now: Date): TargetDeployment {
     buildStartedAt: now,
     kind: built.was.kind,
   };
+}
+
+function keyOf({ project, environment, branch }: Pick<Place, "project" | "environment" | "branch">): string {
+  return environment === "preview" ? `${project}/preview/${branch}` : `${project}/${environment}`;
 }

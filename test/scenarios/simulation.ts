@@ -93,7 +93,14 @@ async function createWorld(
   const tag = `r${runs}x`;
   const random = createRandom(options.seed);
   const state = { now: T0, ids: 0, workers: 0 };
-  const clock: Clock = { ...systemClock, now: () => new Date(state.now), monotonicMs: () => state.now - T0 };
+  const clock: Clock = {
+    ...systemClock,
+    now: () => new Date(state.now),
+    monotonicMs: () => state.now - T0,
+    sleep: async (ms) => {
+      state.now += ms;
+    },
+  };
   const target = createSimulatedTarget(clock.now);
   await pool.query("insert into projects (id, name, created_at) values ($1, $1, $2)", [tag, clock.now()]);
   const faulty: Faulty = {
