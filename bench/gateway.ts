@@ -26,8 +26,9 @@ import {
  */
 const ROUNDS = 7;
 const ROUND_S = 2;
-// Compilers of hot code need a few tens of thousands of requests.
-const WARM_UP_S = 5;
+// Compilers of hot code need some tens of thousands of requests, however slow the machine is at the moment.
+const WARM_UP_REQUESTS = 100_000;
+const WARM_UP_ROUNDS = 10;
 const CONNECTIONS = 32;
 const TARGETS = { caddy: 0.75, nginx: 2.6, "http-proxy-3": 0.4 } as const;
 
@@ -62,22 +63,27 @@ export async function run() {
 
 async function measure(proxies: Tested[], bench: Bench, script: string): Promise<Map<string, Reading[]>> {
   const readings = new Map(proxies.map((proxy) => [proxy.name, [] as Reading[]]));
-  for (const proxy of proxies) await load(proxy, bench, script, WARM_UP_S);
+  for (const proxy of proxies) {
+    let requests = 0;
+    for (let round = 0; round < WARM_UP_ROUNDS && requests < WARM_UP_REQUESTS; round++) {
+      requests += (await load(proxy, bench, script)).requestsPerS * ROUND_S;
+    }
+  }
   for (let round = 0; round < ROUNDS; round++) {
     // Each round starts with another proxy, so that none always follows the same one.
     for (let i = 0; i < proxies.length; i++) {
       const proxy = proxies[(i + round) % proxies.length];
-      if (proxy) readings.get(proxy.name)?.push(await load(proxy, bench, script, ROUND_S));
+      if (proxy) readings.get(proxy.name)?.push(await load(proxy, bench, script));
     }
   }
   return readings;
 }
 
 /** One round of wrk against one proxy. */
-async function load(proxy: Tested, bench: Bench, script: string, seconds: number): Promise<Reading> {
+async function load(proxy: Tested, bench: Bench, script: string): Promise<Reading> {
   const pids = proxy.pids();
   const before = cpuUs(pids);
-  const wrk = [program("wrk"), "-t1", `-c${CONNECTIONS}`, `-d${seconds}s`, "--latency", "-s", script];
+  const wrk = [program("wrk"), "-t1", `-c${CONNECTIONS}`, `-d${ROUND_S}s`, "--latency", "-s", script];
   const pinned = availableParallelism() > 1 ? [program("taskset"), "-c", "1", ...wrk] : wrk;
   const [command = "", ...args] = [...pinned, `http://127.0.0.1:${proxy.port}/path?query=1`];
   const { stdout } = await promisify(execFile)(command, args);
@@ -87,7 +93,7 @@ async function load(proxy: Tested, bench: Bench, script: string, seconds: number
   const requests = Number(/(\d+) requests in/.exec(stdout)?.[1]);
   return {
     cpuUsPerRequest: used / requests,
-    requestsPerS: requests / seconds,
+    requestsPerS: requests / ROUND_S,
     p50Ms: milliseconds(stdout, "50%"),
     p99Ms: milliseconds(stdout, "99%"),
   };
