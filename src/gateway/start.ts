@@ -103,8 +103,8 @@ function adminVerbs(deps: {
       await serving;
       return oneAtATime(async () => {
         if (snapshot.generation <= generation) throw staleGeneration(snapshot.generation, generation);
-        // Side by side: what answers wrongly now must not wait for the disk. Acknowledged only when both are done; after
-        // a crash before that, the older one is served until whoever pushed this one, unacknowledged, pushes again.
+        // Side by side: what answers wrongly now must not wait for the disk. Acknowledged when both are done; after a
+        // crash before that, the older one is served until whoever pushed this one, unacknowledged, pushes again.
         await Promise.all([writeState(stateFile, snapshot), crew.push(snapshot)]);
         generation = snapshot.generation;
         return { generation };

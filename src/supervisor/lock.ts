@@ -1,4 +1,6 @@
-import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { AppError, errorCodeOf } from "../foundation/errors.ts";
 import { isAlive, startTimeOf } from "../foundation/process.ts";
@@ -15,47 +17,53 @@ export function lives(name: ProcessName): boolean {
 }
 
 /**
- * Takes `<dir>/supervisor.lock` for this process; `tookOver` when its earlier holder died without releasing it.
+ * Makes this process the only supervisor of `dir`; `tookOver` when an earlier one died without letting go. What
+ * excludes others is an abstract unix socket, which the kernel gives to one process and takes back at its death,
+ * however it dies; `<dir>/supervisor.lock` says who it is, also to those in another network namespace.
  * @throws AppError `conflict` while another supervisor lives that holds it.
  */
 export async function lockDirectory(dir: string): Promise<{ tookOver: boolean; release(): Promise<void> }> {
   await mkdir(dir, { recursive: true });
-  const lock = join(dir, "supervisor.lock");
-  const mine = `${lock}.${process.pid}`;
-  await writeFile(mine, JSON.stringify(nameOf(process.pid)));
-  try {
-    for (let tookOver = false; ; tookOver = true) {
-      // link(2) fails when the name exists: unlike a write, it cannot be half done.
-      if (await succeeds(link(mine, lock))) return { tookOver, release: () => rm(lock, { force: true }) };
-      await removeIfStale(lock, dir);
-    }
-  } finally {
-    await rm(mine, { force: true });
+  const file = join(dir, "supervisor.lock");
+  const socket = await claimName(dir);
+  const holder = await readHolder(file);
+  if (socket === null || (holder !== null && lives(holder))) {
+    socket?.close();
+    throw heldBy(holder, dir);
   }
+  const partial = `${file}.${process.pid}`;
+  await writeFile(partial, JSON.stringify(nameOf(process.pid)));
+  await rename(partial, file);
+  return {
+    tookOver: holder !== null,
+    release: async () => {
+      await rm(file, { force: true });
+      socket.close();
+    },
+  };
 }
 
-async function removeIfStale(lock: string, dir: string): Promise<void> {
-  const text = await readFile(lock, "utf8").catch(() => null);
-  if (text === null) return;
-  const holder = JSON.parse(text) as ProcessName;
-  if (lives(holder)) {
-    throw new AppError("conflict", `Another supervisor (pid ${holder.pid}) holds ${dir}.`, {
-      hint: "Use it as it is, stop it with `signalbox down`, or choose another folder with SIGNALBOX_DIR.",
-    });
-  }
-  // Of two that found it stale, one wins this rename; it must not take away a lock that is newer than what it read.
-  const aside = `${lock}.stale.${process.pid}`;
-  if (!(await succeeds(rename(lock, aside)))) return;
-  if ((await readFile(aside, "utf8")) !== text) await succeeds(link(aside, lock));
-  await rm(aside, { force: true });
+/** Null: another process has it. Only Linux has abstract sockets; elsewhere the file alone must do. */
+function claimName(dir: string): Promise<Server | null> {
+  const server = createServer().unref();
+  if (process.platform !== "linux") return Promise.resolve(server);
+  const name = createHash("sha256").update(`${process.getuid?.()}:${dir}`).digest("hex");
+  return new Promise((resolve, reject) => {
+    server.once("error", (error) => (errorCodeOf(error) === "EADDRINUSE" ? resolve(null) : reject(error)));
+    server.listen(`\0signalbox-${name}`, () => resolve(server));
+  });
 }
 
-async function succeeds(operation: Promise<void>): Promise<boolean> {
-  try {
-    await operation;
-    return true;
-  } catch (error) {
-    if (["EEXIST", "ENOENT"].includes(errorCodeOf(error) ?? "")) return false;
-    throw error;
-  }
+async function readHolder(file: string): Promise<ProcessName | null> {
+  const text = await readFile(file, "utf8").catch(() => null);
+  return text === null ? null : (JSON.parse(text) as ProcessName);
+}
+
+function heldBy(holder: ProcessName | null, dir: string): AppError {
+  const who = holder
+    ? `Another supervisor (pid ${holder.pid})`
+    : "Another supervisor, which is just starting,";
+  return new AppError("conflict", `${who} holds ${dir}.`, {
+    hint: "Use it as it is, stop it with `signalbox down`, or choose another folder with SIGNALBOX_DIR.",
+  });
 }

@@ -48,22 +48,22 @@ export async function supervise(deps: SuperviseDeps): Promise<{ running: Running
     if (before) await waitForOrphans(deps, before);
     await readSecrets(config.dir);
     const tracker = trackProcesses(deps);
+    // From the beginning: killed while everything starts, a supervisor must leave its successor something to go by.
+    const own = nameOf(process.pid);
+    await tracker.publish({ ...addressesOf(config, before), supervisor: own });
     const postgres = config.databaseUrl === null ? await keepPostgres(deps, tracker) : null;
     if (postgres) stops.push(postgres.stop);
     stops.push(() => deps.stopApps());
     const databaseUrl = config.databaseUrl ?? postgres?.databaseUrl() ?? "";
     const start = (name: string) => startProcess(deps, name, databaseUrl, tracker);
-    const gateway = (await adoptGateway(deps, before)) ?? start("gateway");
+    const gateway = (await adoptGateway(deps, before, () => start("gateway"))) ?? start("gateway");
     tracker.track("gateway", gateway.pid() ?? 0);
     const children = [gateway, start("dock"), start("control")];
     for (const child of children) stops.push(() => child.stop(STOP_GRACE_MS));
     const [gatewayReady, dockReady, controlReady] = await Promise.all(children.map((child) => child.ready));
-    const addresses = addressesOf(config, {
-      gateway: gatewayReady?.port,
-      dock: dockReady?.port,
-      control: controlReady?.port,
-    });
-    await tracker.publish({ ...addresses, supervisor: nameOf(process.pid) });
+    const ports = { gateway: gatewayReady?.port, dock: dockReady?.port, control: controlReady?.port };
+    const addresses = addressesOf(config, null, ports);
+    await tracker.publish({ ...addresses, supervisor: own });
     const token = controlReady?.ownerToken ?? null;
     return { running: { ...addresses, token, pids: { supervisor: process.pid, ...tracker.pids() } }, stop };
   } catch (error) {
@@ -72,12 +72,17 @@ export async function supervise(deps: SuperviseDeps): Promise<{ running: Running
   }
 }
 
-function addressesOf(config: Config, ports: Record<"gateway" | "dock" | "control", number | undefined>) {
+type Ports = Record<"gateway" | "dock" | "control", number | undefined>;
+
+/** `ports` are the real ones, once known; before that what an earlier supervisor had, or what is configured. */
+function addressesOf(config: Config, before: SupervisorState | null, ports?: Ports) {
   const host = config.host === "0.0.0.0" || config.host === "::" ? "127.0.0.1" : config.host;
   return {
-    url: `http://${host}:${ports.control ?? config.port}`,
-    dockUrl: `http://${host}:${ports.dock ?? config.dockPort}`,
-    gatewayUrl: `http://${host}:${ports.gateway ?? config.gatewayPort}`,
+    url: `http://${host}:${ports?.control ?? config.port}`,
+    dockUrl: `http://${host}:${ports?.dock ?? config.dockPort}`,
+    gatewayUrl: ports
+      ? `http://${host}:${ports.gateway}`
+      : (before?.gatewayUrl ?? `http://${host}:${config.gatewayPort}`),
   };
 }
 

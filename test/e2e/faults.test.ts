@@ -27,6 +27,8 @@ async function kill(name: string): Promise<void> {
   await until(async () => !isAlive(pid));
 }
 
+const ready = async () => (await fetch(`${at.url}/api/health/ready`)).ok;
+
 async function until(condition: () => Promise<boolean>): Promise<void> {
   while (!(await condition().catch(() => false))) await systemClock.sleep(25);
 }
@@ -41,7 +43,7 @@ test("with control, dock and postgres killed, the gateway serves on and everythi
     await kill(name);
     expect(await at.get(url)).toMatchObject({ status: 200, body: before });
   }
-  await until(() => at.api.isReady());
+  await until(ready);
   await app.write({ "server.js": SERVER.replace("pid ", "second ") });
   const second = await at.deploy(app.path, "--env", "staging");
   expect(second, second.output).toMatchObject({ state: "live" });
@@ -60,7 +62,7 @@ test("a deployment goes on where it was when the control plane is killed under i
   const started = await at.deploy(app.path, "--env", "staging", "--detach");
   await at.api.waitFor(started.id, (deployment) => deployment.state === "building");
   await kill("control");
-  await until(() => at.api.isReady());
+  await until(ready);
   expect((await at.api.waitFor(started.id)).state).toBe("live");
 });
 
@@ -91,6 +93,10 @@ test("after a killed supervisor the next one adopts what lives, and nothing that
   expect(await pidOf("gateway")).toBe(processes.gateway?.pid);
   expect(await pidOf("postgres")).toBe(processes.postgres?.pid);
   expect((await at.get(url)).body).toBe(before);
+
+  // An adopted gateway is watched like one of our own.
+  await kill("gateway");
+  await until(async () => (await at.get(url)).body === before);
 });
 
 test("down leaves no process behind, and the next up finds everything as it was", async () => {
