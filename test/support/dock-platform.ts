@@ -103,10 +103,7 @@ export async function startPlatform(clock: Clock = systemClock): Promise<DockPla
     options,
     async close() {
       await dock.close();
-      // App processes outlive a dock by design; a test's must not outlive the test.
-      const apps = createRunner({ dir: join(dir, "run"), path, ...parts });
-      await apps.adopt([]);
-      await apps.close();
+      await stopApps(dir, path);
       await gateway.stop();
       await database[Symbol.asyncDispose]();
       await rm(dir, { recursive: true, force: true });
@@ -170,4 +167,11 @@ function visit(port: number, host: string, path: string): Promise<{ status: numb
   });
   request.on("error", reject);
   return promise;
+}
+
+/** App processes outlive a dock by design; a test's must not outlive the test. */
+async function stopApps(dir: string, path: string): Promise<void> {
+  const runner = createRunner({ dir: join(dir, "run"), path, clock: systemClock, log: silentLog });
+  await runner.adopt([]);
+  await runner.close();
 }
