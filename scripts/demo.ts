@@ -130,7 +130,7 @@ async function stop(running: Instance): Promise<void> {
 function tellWhatIsLeft({ url, gatewayPort }: Instance): void {
   const shop = (suffix: string) => `http://storefront${suffix}.localhost:${gatewayPort}`;
   story.title("Left running");
-  story.table([
+  story.list([
     ["The shop", shop("")],
     ["  on staging", shop("-staging")],
     ["  the preview of main", shop("-git-main")],

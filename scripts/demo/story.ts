@@ -1,5 +1,7 @@
 import pc from "picocolors";
 
+export type Rows = readonly (readonly [string, string])[];
+
 export type Story = {
   title(text: string): void;
   /** A numbered part of the story. */
@@ -11,7 +13,10 @@ export type Story = {
   quote(text: string): void;
   good(text: string): void;
   bad(text: string): void;
-  table(rows: readonly (readonly [string, string])[]): void;
+  /** Figures, right-aligned under each other. */
+  table(rows: Rows): void;
+  /** Names and what they stand for, left-aligned. */
+  list(rows: Rows): void;
 };
 
 /** Tells the story to `write`, in colours where a person reads it. */
@@ -34,15 +39,21 @@ export function createStory(write: (text: string) => void, colours: boolean): St
       line();
       for (const row of tableLines(rows)) line(`   ${row}`);
     },
+    list: (rows) => {
+      const left = widest(rows.map(([name]) => name));
+      for (const [name, value] of rows) line(`   ${name.padEnd(left)}   ${cyan(value)}`);
+    },
   };
 }
 
 /** Two columns, the second one right-aligned. */
-export function tableLines(rows: readonly (readonly [string, string])[]): string[] {
-  const left = Math.max(...rows.map(([name]) => name.length));
-  const right = Math.max(...rows.map(([, value]) => value.length));
-  return rows.map(([name, value]) => `${name.padEnd(left, " ")}  ${value.padStart(right)}`);
+export function tableLines(rows: Rows): string[] {
+  const left = widest(rows.map(([name]) => name));
+  const right = widest(rows.map(([, value]) => value));
+  return rows.map(([name, value]) => `${name.padEnd(left)}  ${value.padStart(right)}`);
 }
+
+const widest = (texts: readonly string[]): number => Math.max(...texts.map((text) => text.length));
 
 /**
  * Who answered, as one bar of `width` cells for each version: `v1.0.0 ███████████▏ 75  v2.0.0 ████ 25`. A version that
