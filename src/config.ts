@@ -14,7 +14,7 @@ const Environment = z.object({
   SIGNALBOX_PORT: port.default(4700),
   SIGNALBOX_DOCK_PORT: port.default(4701),
   SIGNALBOX_GATEWAY_PORT: port.default(8080),
-  /** Gateway workers. 0: one for each CPU, at most 4. */
+  /** Gateway workers. 0: one for each CPU, at least 2 and at most 4. */
   SIGNALBOX_GATEWAY_WORKERS: z.coerce.number().int().min(0).max(64).default(0),
   /** Use this Postgres (≥ 15) instead of the embedded one. */
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),

@@ -1,5 +1,5 @@
 /**
- * Checks: whether things are well. So far of this process alone; the prober brings the services.
+ * Checks: whether things are well: so far, whether this process is.
  *
  * - **live**: the process answers. Never depends on anything else.
  * - **ready**: it can do its work: the database answers and the target is reachable.

@@ -10,7 +10,7 @@ import type { EngineTables, Tx } from "./tables.ts";
 /** A neighbour was changed by somebody else meanwhile: the whole transaction is to be undone and decided anew. */
 export class NeighbourChanged extends Error {}
 
-/** Releases kept ready for a rollback beside the live one. Each server release is a running process. */
+/** Releases kept for a rollback beside the live one. The target decides which of them it keeps running. */
 export const RETAINED_RELEASES = 4;
 
 /** The release that served until `by` took over. */

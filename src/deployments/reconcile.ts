@@ -71,7 +71,7 @@ const QUEUE_LOOK_MS = 30_000;
 
 /**
  * What a deployment should do next. Pure: one step, decided from the row, from what was just observed, and from `now`.
- * Safety rests here: traffic moves only in `shifting`, which is entered only after `verifying` saw health.
+ * Safety rests here: traffic moves to a release only in `shifting`, which is entered only after `verifying` saw health.
  */
 export function reconcile(deployment: Deployment, observed: Observed, now: Date): Step {
   if (deployment.deadlineAt && now >= deployment.deadlineAt) return overdue(deployment);

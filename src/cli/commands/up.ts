@@ -6,7 +6,7 @@ import { createScreen } from "../terminal/screen.ts";
 
 export const up: Command = {
   name: "up",
-  summary: "start everything on this machine: postgres, control, prober, dock, gateway",
+  summary: "start everything on this machine: postgres, control plane, dock, gateway",
   positionals: { usage: "", max: 0 },
   options: { foreground: { type: "boolean", help: "stay, and stop everything on Ctrl-C" } },
   examples: ["npx signalbox up"],
