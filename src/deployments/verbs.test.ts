@@ -38,6 +38,8 @@ const LONG_CANARY = {
   minRequests: 20,
 } as const;
 
+/** Generous: only a hang fails. */
+const eventually = <T>(look: () => T) => expect.poll(look, { timeout: 30_000, interval: 20 });
 const here = (body: Record<string, unknown> = {}) => ({ project: `p${project}`, ...body });
 const api = () => stand.http(stand.as.deployer);
 const rollback = (body: Record<string, unknown> = {}, headers: Record<string, string> = {}) =>
@@ -189,7 +191,7 @@ test("canceling a build ends it at the target, cuts off a slow preparation, and 
   const { targetDeploymentId } = await waitForBuild(building);
   const canceled = await api().post(`/cancel/${building}`, {});
   expect(canceled.body.deployment).toMatchObject({ state: "canceled", reason: "Canceled by deployer." });
-  await expect.poll(() => stand.target.effects).toContain(`cancel ${targetDeploymentId}`);
+  await eventually(() => stand.target.effects).toContain(`cancel ${targetDeploymentId}`);
   expect(await audited("deployment.cancel", building)).toHaveLength(1);
   stand.world.prepareGate = new Promise(() => {});
   const preparing = await trigger(stand, here());
@@ -200,9 +202,9 @@ test("canceling a build ends it at the target, cuts off a slow preparation, and 
 });
 
 async function waitForBuild(id: string) {
-  await expect
-    .poll(async () => (await api().get(`/status/${id}`)).body.deployment.targetDeploymentId)
-    .not.toBeNull();
+  await eventually(
+    async () => (await api().get(`/status/${id}`)).body.deployment.targetDeploymentId,
+  ).not.toBeNull();
   return (await api().get(`/status/${id}`)).body.deployment;
 }
 
@@ -299,7 +301,7 @@ test("a rollback takes back a canary that has some of the traffic", async () => 
   const live = await ship(stand, here());
   stand.world.preparation = { ...PREPARATION, strategy: LONG_CANARY };
   const canary = await trigger(stand, here());
-  await expect.poll(traffic).toHaveProperty(live.targetDeploymentId ?? "", 90);
+  await eventually(traffic).toHaveProperty(live.targetDeploymentId ?? "", 90);
   expect((await rollback()).body).toMatchObject({ deploymentId: live.id, rolledBack: [canary] });
   expect(traffic()).toEqual({ [live.targetDeploymentId ?? ""]: 100 });
   await reached(stand, canary, "rolled_back");
@@ -310,7 +312,7 @@ test("a rollback to a named one while a canary is under way leaves the named one
   const [named, live] = [await ship(stand, here()), await ship(stand, here())];
   stand.world.preparation = { ...PREPARATION, strategy: LONG_CANARY };
   const canary = await trigger(stand, here());
-  await expect.poll(traffic).toHaveProperty(live.targetDeploymentId ?? "", 90);
+  await eventually(traffic).toHaveProperty(live.targetDeploymentId ?? "", 90);
   expect((await rollback({ targetDeploymentId: named.id })).body).toMatchObject({
     deploymentId: named.id,
     rolledBack: [canary],
@@ -324,7 +326,7 @@ test("a canary that answers 5xx to visitors is taken back by itself", async () =
   const live = await ship(stand, here());
   stand.world.preparation = { ...PREPARATION, strategy: LONG_CANARY };
   const canary = await trigger(stand, here());
-  await expect.poll(traffic).toHaveProperty(live.targetDeploymentId ?? "", 90);
+  await eventually(traffic).toHaveProperty(live.targetDeploymentId ?? "", 90);
   const { targetDeploymentId } = (await api().get(`/status/${canary}`)).body.deployment;
   stand.world.counters[targetDeploymentId] = { requests: 100, errors5xx: 50 };
   const back = await reached(stand, canary, "rolled_back");
@@ -349,7 +351,7 @@ test("a target that cannot split gets everything at once, and the result says so
 test("releases too old to be rolled back to are let go at the target", async () => {
   const first = await ship(stand, here());
   for (let more = 0; more < 5; more++) await ship(stand, here());
-  await expect.poll(() => stand.target.retired()).toContain(first.targetDeploymentId);
+  await eventually(() => stand.target.retired()).toContain(first.targetDeploymentId);
   const answer = await rollback({ targetDeploymentId: first.id });
   expect([answer.status, answer.body.error.message]).toEqual([
     409,
