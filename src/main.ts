@@ -2,11 +2,12 @@
 import { fileURLToPath } from "node:url";
 import { runCli } from "./cli/index.ts";
 import { type Config, readConfig } from "./config.ts";
+import { awaitDatabase } from "./foundation/await-database.ts";
 import { systemClock } from "./foundation/clock.ts";
 import { AppError, errorCodeOf, messageOf } from "./foundation/errors.ts";
 import { randomIds } from "./foundation/ids.ts";
 import { createLog, type Log } from "./foundation/log.ts";
-import { dockDir, dockOptions, gatewayOptions } from "./process-options.ts";
+import { dockDir, dockOptions, gatewayOptions, requireDatabaseUrl } from "./process-options.ts";
 import {
   type ChildMessage,
   down,
@@ -30,10 +31,12 @@ type Started = {
 const PROCESSES = {
   control: async (config: Config, secrets: Secrets, log: Log) => {
     const { startControl } = await import("./app.ts");
+    await awaitDatabase({ clock: systemClock }, requireDatabaseUrl(config));
     return startControl(config, secrets, { clock: systemClock, ids: randomIds, log });
   },
   dock: async (config: Config, secrets: Secrets, log: Log) => {
     const { startDock } = await import("./dock/index.ts");
+    await awaitDatabase({ clock: systemClock }, requireDatabaseUrl(config));
     return startDock(dockOptions(config, secrets, log));
   },
   gateway: async (config: Config, secrets: Secrets, log: Log) => {
