@@ -85,7 +85,9 @@ export class AppConnection implements AnswerEvents {
     const head = headOf(request);
     if (request.body === null) {
       this.bodyDone = true;
-      this.socket.write(head, "latin1", this.onWritten);
+      // Whether it was touched only matters for what must not be sent twice.
+      if (isRepeatable(request)) this.socket.write(head, "latin1");
+      else this.socket.write(head, "latin1", this.onWritten);
       return;
     }
     this.bodyDone = false;
@@ -192,6 +194,11 @@ export class AppConnection implements AnswerEvents {
       code: this.errorCode,
     });
   }
+}
+
+/** True: sending it twice does no harm (RFC 9110 §9.2.1). */
+export function isRepeatable({ method, body }: Pick<AppRequest, "method" | "body">): boolean {
+  return body === null && (method === "GET" || method === "HEAD" || method === "OPTIONS");
 }
 
 function headOf({ method, target, headers, chunked }: AppRequest): string {

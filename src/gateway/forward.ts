@@ -1,6 +1,12 @@
 import type { ServerResponse } from "node:http";
 import { type AnswerHead, MalformedAnswer, SMALL_BODY_BYTES } from "./answer-parser.ts";
-import type { AnswerSink, AppConnection, AppFailure, AppRequest } from "./app-connection.ts";
+import {
+  type AnswerSink,
+  type AppConnection,
+  type AppFailure,
+  type AppRequest,
+  isRepeatable,
+} from "./app-connection.ts";
 import { forwardedFor } from "./connections.ts";
 import { type ErrorPage, PAGES, sendErrorPage } from "./error-page.ts";
 import type { Exchange } from "./exchange.ts";
@@ -138,7 +144,9 @@ class Forwarding implements AnswerSink {
     const { exchange } = this;
     if (exchange.res.headersSent) return void exchange.res.destroy();
     if (failure.kind === "connect" && this.isInRetryTime()) return void this.retryLater();
-    if (failure.kind === "lost" && failure.reused && !this.wasRetried && this.isRepeatable(failure)) {
+    // The app closed an idle connection just as it was used. Only safe to send again when it cannot have been read.
+    const isSafe = failure.untouched || isRepeatable(this.request);
+    if (failure.kind === "lost" && failure.reused && !this.wasRetried && isSafe) {
       this.wasRetried = true;
       return void this.send();
     }
@@ -148,12 +156,6 @@ class Forwarding implements AnswerSink {
   private isInRetryTime(): boolean {
     const { gateway, startedMs } = this.exchange;
     return gateway.clock.monotonicMs() - startedMs < CONNECT_RETRY_MS;
-  }
-
-  /** The app closed an idle connection just as we used it. Only safe to send again when it cannot have been read. */
-  private isRepeatable({ untouched }: AppFailure): boolean {
-    const { method, body } = this.request;
-    return untouched || (body === null && (method === "GET" || method === "HEAD" || method === "OPTIONS"));
   }
 
   private async retryLater(): Promise<void> {

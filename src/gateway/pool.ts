@@ -1,4 +1,4 @@
-import { type AnswerSink, AppConnection, type AppRequest } from "./app-connection.ts";
+import { type AnswerSink, AppConnection, type AppRequest, isRepeatable } from "./app-connection.ts";
 
 /** The connections to one release's process. */
 export type Upstream = {
@@ -69,8 +69,7 @@ export function openUpstream(path: string, clock: { monotonicMs(): number }): Up
 }
 
 /** The newest idle connection: when that one is too old, all are. */
-function isUsable(connection: AppConnection, { method, body }: AppRequest, nowMs: number): boolean {
-  const repeatable = body === null && (method === "GET" || method === "HEAD" || method === "OPTIONS");
-  const limitMs = Math.min(repeatable ? IDLE_LIMIT_MS : FRESH_MS, connection.idleLimitMs);
+function isUsable(connection: AppConnection, request: AppRequest, nowMs: number): boolean {
+  const limitMs = Math.min(isRepeatable(request) ? IDLE_LIMIT_MS : FRESH_MS, connection.idleLimitMs);
   return nowMs - connection.idleSinceMs < limitMs;
 }

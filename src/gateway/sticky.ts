@@ -7,6 +7,7 @@ const MAX_AGE_S = 7 * 24 * 3_600;
 // 132 bits of a SHA-256 HMAC: the cookie travels with every request, and forging it wins a release at best.
 const SIGNATURE_LENGTH = 22;
 const CACHED_COOKIES = 10_000;
+const CACHED_ROLLOUTS = 100;
 
 /** Reads and writes the signed sticky cookie, `<visitor>.<rollout>.<release>.<signature>`. */
 export type Sticky = {
@@ -23,7 +24,7 @@ export function createSticky(secret: string): Sticky {
   // A visitor's cookie comes with each of their requests: the two HMACs are worth remembering. Dropped whole when
   // full, which costs some HMACs and no bookkeeping for each request.
   const pins = new Map<string, Pin | null>();
-  const buckets = new Map<string, number>();
+  const buckets = new Map<string, Map<string, number>>();
   return {
     read(cookieHeader) {
       const value = cookieValue(cookieHeader, STICKY_COOKIE);
@@ -31,7 +32,7 @@ export function createSticky(secret: string): Sticky {
       const known = pins.get(value);
       if (known !== undefined) return known;
       const pin = verify(secret, value);
-      remember(pins, value, pin);
+      remember(pins, value, pin, CACHED_COOKIES);
       return pin;
     },
     write(pin) {
@@ -40,11 +41,15 @@ export function createSticky(secret: string): Sticky {
       return `${STICKY_COOKIE}=${signed}; Path=/; Max-Age=${MAX_AGE_S}; HttpOnly; SameSite=Lax`;
     },
     bucket(rollout, visitor) {
-      const key = `${rollout}.${visitor}`;
-      const known = buckets.get(key);
+      let ofRollout = buckets.get(rollout);
+      if (ofRollout === undefined) {
+        ofRollout = new Map();
+        remember(buckets, rollout, ofRollout, CACHED_ROLLOUTS);
+      }
+      const known = ofRollout.get(visitor);
       if (known !== undefined) return known;
       const bucket = bucketOf(rollout, visitor);
-      remember(buckets, key, bucket);
+      remember(ofRollout, visitor, bucket, CACHED_COOKIES);
       return bucket;
     },
   };
@@ -84,7 +89,7 @@ function cookieValue(header: string, name: string): string | null {
   return null;
 }
 
-function remember<V>(cache: Map<string, V>, key: string, value: V): void {
-  if (cache.size >= CACHED_COOKIES) cache.clear();
+function remember<V>(cache: Map<string, V>, key: string, value: V, limit: number): void {
+  if (cache.size >= limit) cache.clear();
   cache.set(key, value);
 }
