@@ -4,6 +4,7 @@ import type { Clock } from "../foundation/clock.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../foundation/embedded-postgres.ts";
 import { messageOf } from "../foundation/errors.ts";
 import type { Log } from "../foundation/log.ts";
+import { NICE, prioritise } from "../foundation/priority.ts";
 import { isAlive } from "../foundation/process.ts";
 import { adoptGateway } from "./adopt-gateway.ts";
 import { type Child, superviseChild } from "./child.ts";
@@ -97,6 +98,7 @@ function trackProcesses(deps: SuperviseDeps) {
   };
   return {
     track: (name: string, pid: number) => {
+      prioritise(pid, NICE.control);
       processes[name] = nameOf(pid);
       write().catch((error) => deps.log.warn({ err: error }, "could not write supervisor.json"));
     },

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable } from "node:stream";
 import type { Clock } from "../../foundation/clock.ts";
+import { NICE, prioritise } from "../../foundation/priority.ts";
 import { ProcessFamily } from "../run/process-family.ts";
 import { BuildFailure } from "./build.ts";
 import type { BuildLog } from "./build-log.ts";
@@ -45,6 +46,7 @@ export async function runCommand(options: CommandOptions): Promise<void> {
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],
   });
+  prioritise(child.pid, NICE.build);
   const drained = [stream(child.stdout, "stdout", log), stream(child.stderr, "stderr", log)];
   if (child.pid !== undefined) family.lead(child.pid);
   const ending = await firstEnding(child, family, options);

@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Clock } from "../../foundation/clock.ts";
+import { NICE, prioritise } from "../../foundation/priority.ts";
 import { withLogDescriptor } from "./app-log.ts";
 import { APP_MARKER } from "./app-paths.ts";
 import { type AppRecord, writeRecord } from "./app-record.ts";
@@ -48,6 +49,7 @@ export function launch(options: LaunchOptions): Running | { readonly failed: str
     child.once("error", (error) => resolve(`could not be started (${error.message})`));
   });
   child.unref();
+  prioritise(child.pid, NICE.app);
   if (child.pid === undefined) return { failed: `could not be started in ${spec.server.directory}` };
   const startTime = readProcess(child.pid)?.startTime ?? "0";
   const startedAt = clock.now().toISOString();
