@@ -64,7 +64,16 @@ export async function startControl(config: Config, secrets: Secrets, deps: Deps)
     const db = createDatabase<Tables>(pool);
     const ownerToken = await ensureOwnerToken({ db, clock, ids });
     const target = createVercelTarget({ clock }, vercelOptions(config, secrets));
-    const engine = await startDeployments(config, { ...deps, db, pool, databaseUrl, target });
+    const claimPool = createPool({
+      databaseUrl,
+      applicationName: "signalbox-claims",
+      max: 5,
+      durable: false,
+      onError,
+    });
+    undo.defer(() => claimPool.end());
+    const claims = createDatabase<AccessTables>(claimPool);
+    const engine = await startDeployments(config, { ...deps, db, claims, pool, databaseUrl, target });
     undo.defer(() => engine.close());
     const readiness = keepReadiness(deps, readinessChecks(pool, target));
     undo.defer(() => readiness.close());
@@ -84,7 +93,13 @@ export async function startControl(config: Config, secrets: Secrets, deps: Deps)
 
 function startDeployments(
   config: Config,
-  deps: Deps & { db: Database<Tables>; pool: pg.Pool; databaseUrl: string; target: Target },
+  deps: Deps & {
+    db: Database<Tables>;
+    claims: Database<AccessTables>;
+    pool: pg.Pool;
+    databaseUrl: string;
+    target: Target;
+  },
 ): Promise<Engine> {
   const git = createGitSource({
     cacheDir: join(config.dir, "control", "git"),

@@ -1,4 +1,5 @@
 import type pg from "pg";
+import type { AccessTables } from "../access/index.ts";
 import type { Clock } from "../foundation/clock.ts";
 import type { Database } from "../foundation/db.ts";
 import { messageOf } from "../foundation/errors.ts";
@@ -19,6 +20,7 @@ import type { EngineTables } from "./tables.ts";
 
 export type EngineOptions = {
   readonly db: Database<EngineTables>;
+  readonly claims: Database<AccessTables>;
   readonly pool: pg.Pool;
   readonly databaseUrl: string;
   readonly clock: Clock;
@@ -37,6 +39,8 @@ export type EngineOptions = {
 /** What verbs and routes need of a running engine. */
 export type EngineDeps = {
   readonly db: Database<EngineTables>;
+  /** Where idempotency claims are kept: what they guard has its key in its own row, so they need not be durable. */
+  readonly claims: Database<AccessTables>;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Log;

@@ -90,11 +90,18 @@ export function deploymentRoutes(deps: EngineDeps): OpenAPIHono<ActorEnv> {
       const body = c.req.valid("json");
       const key = c.req.valid("header")["idempotency-key"];
       requireRole(c.var.actor, "deployer");
-      const answer = await once(deps, claimOf(c.var.actor, "deploy.trigger", key, body), async () => {
-        const { id, project, environment } = await triggerDeployment(deps, c.var.actor, body, key);
-        const statusUrl = `/api/deploy/status/${id}`;
-        return { status: 202, body: { deploymentId: id, project, environment, state: "queued", statusUrl } };
-      });
+      const answer = await once(
+        { db: deps.claims, clock: deps.clock },
+        claimOf(c.var.actor, "deploy.trigger", key, body),
+        async () => {
+          const { id, project, environment } = await triggerDeployment(deps, c.var.actor, body, key);
+          const statusUrl = `/api/deploy/status/${id}`;
+          return {
+            status: 202,
+            body: { deploymentId: id, project, environment, state: "queued", statusUrl },
+          };
+        },
+      );
       return c.json(answer.body as z.infer<typeof schemas.Triggered>, answer.status as 202);
     })
     .openapi(status, async (c) => {
@@ -115,10 +122,14 @@ export function deploymentRoutes(deps: EngineDeps): OpenAPIHono<ActorEnv> {
       const body = c.req.valid("json");
       const key = c.req.valid("header")["idempotency-key"];
       requireRole(c.var.actor, "deployer");
-      const answer = await once(deps, claimOf(c.var.actor, "deploy.rollback", key, body), async () => ({
-        status: 200,
-        body: await rollbackDeployment(deps, c.var.actor, body, key),
-      }));
+      const answer = await once(
+        { db: deps.claims, clock: deps.clock },
+        claimOf(c.var.actor, "deploy.rollback", key, body),
+        async () => ({
+          status: 200,
+          body: await rollbackDeployment(deps, c.var.actor, body, key),
+        }),
+      );
       return c.json(answer.body as z.infer<typeof schemas.RolledBack>, answer.status as 200);
     })
     .openapi(cancel, async (c) => {

@@ -18,6 +18,8 @@ export function createPool(options: {
   max?: number;
   /** Schema search path, e.g. `dock,public`. Default: the server's. */
   searchPath?: string;
+  /** False: a commit does not wait for the disk. Only for rows that may be lost when Postgres itself crashes. */
+  durable?: boolean;
   onError?: (error: Error) => void;
 }): pg.Pool {
   const pool = new pg.Pool({
@@ -25,7 +27,10 @@ export function createPool(options: {
     application_name: options.applicationName,
     max: options.max ?? 10,
     connectionTimeoutMillis: 5_000,
-    ...(options.searchPath === undefined ? {} : { options: `-c search_path=${options.searchPath}` }),
+    options: [
+      ...(options.searchPath === undefined ? [] : [`-c search_path=${options.searchPath}`]),
+      ...(options.durable === false ? ["-c synchronous_commit=off"] : []),
+    ].join(" "),
   });
   pool.on("error", (error) => options.onError?.(error));
   return pool;

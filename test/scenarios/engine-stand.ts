@@ -71,6 +71,7 @@ export async function engineStand(): Promise<Stand> {
   const engines: Engine[] = [];
   const start = async () => {
     const engine = await startEngine({
+      claims: db as unknown as Database<AccessTables>,
       db,
       pool: database.pool,
       databaseUrl: database.databaseUrl,
