@@ -23,8 +23,8 @@ export type Child = {
 
 const BACKOFF_FIRST_MS = 100;
 const BACKOFF_MAX_MS = 10_000;
-/** A child that ran this long was well: its next crash starts the backoff anew. */
-const STEADY_MS = 30_000;
+/** A child that ran this long was well: its next crash starts the backoff anew. Only a loop of crashes waits longer. */
+const STEADY_MS = 2_000;
 const LOG_BYTES_MAX = 20 * 2 ** 20;
 
 /**
