@@ -8,7 +8,7 @@ import { notify, startNotifier } from "./notify.ts";
 
 const wait = { timeout: 30_000, interval: 20 };
 
-test("a listener hears what is said when the transaction commits, and again after its connection was lost", async () => {
+test("a listener hears what is said when the transaction commits, and again after losing its connection", async () => {
   await using database = await freshDatabase({ migrations: [] });
   const db = createDatabase<object>(database.pool);
   const { databaseUrl } = database;
