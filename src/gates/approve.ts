@@ -8,8 +8,8 @@ import { tellSpan } from "./wording.ts";
 
 /**
  * Approves a deployment as it is now (`digest`: only if it still is what was looked at). Approving again is one
- * approval. @throws AppError `not_found`; `conflict` when it does not wait for approval (any more) or has changed; `forbidden`
- * for a viewer, for who is no reviewer, and for who started it unless its policy allows that.
+ * approval. @throws AppError `not_found`; `conflict` when it does not wait for approval (any more) or has changed;
+ * `forbidden` for a viewer, for who is no reviewer, and for who started it unless its policy allows that.
  */
 export async function approveDeployment(
   deps: GateDeps,

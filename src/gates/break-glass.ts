@@ -32,7 +32,7 @@ export async function breakGlass(
   if (said < SHORTEST_REASON) {
     throw new AppError(
       "bad_request",
-      `Breaking the glass needs a reason of at least ${SHORTEST_REASON} characters, blanks not counted; it has ${said}.`,
+      `The reason has ${said} characters, blanks not counted; it takes at least ${SHORTEST_REASON}.`,
       { hint: "Say what is on fire: this is what the record will show." },
     );
   }

@@ -53,11 +53,8 @@ export function isFrozen(freeze: FreezeWindow & Pick<Freeze, "expiresAt">, now: 
   return end === null ? null : new Date(Math.min(end, expiresAt));
 }
 
-/** The length of a weekly window's local time in days and the time it ends on the last one. */
-export function windowDays(
-  window: Pick<WeeklyWindow, "from" | "until" | "untilDay">,
-  first: Weekday,
-): number {
+/** How many days after the one on which it begins a window ends. */
+function windowDays(window: Pick<WeeklyWindow, "from" | "until" | "untilDay">, first: Weekday): number {
   const wraps = minutesOf(window.until) <= minutesOf(window.from);
   if (window.untilDay === null) return wraps ? 1 : 0;
   const days = (WEEKDAYS.indexOf(window.untilDay) - WEEKDAYS.indexOf(first) + 7) % 7;

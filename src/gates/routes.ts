@@ -135,7 +135,7 @@ const endFreezeRoute = createRoute({
   responses: { 200: answer("Taken away", oneFreeze) },
 });
 
-/** `/deploy/{approve,reject,break-glass,approvals}`, `/locks`, `/freezes`; mount under `/api`, behind `authenticate`. */
+/** `/deploy/{approve,reject,break-glass,approvals}/…`, `/locks…`, `/freezes…`; mount under `/api`, authenticated. */
 export function gateRoutes(deps: GateDeps): OpenAPIHono<ActorEnv> {
   const routes = createRouter<ActorEnv>();
   addDeploymentGates(routes, deps);

@@ -28,13 +28,13 @@ export function localTime(timeZone: string, instant: number): number {
   );
 }
 
-/** The first instant at which the zone's clocks show `local` or later: of a doubled time the first, of a skipped one the jump. */
+/** The first instant at which the zone's clocks show `local` or later. Doubled: the first; skipped: the jump. */
 export function whenReached(timeZone: string, local: number): number {
   const { before, after, at } = offsetsAround(timeZone, local);
   return local - before < at ? local - before : Math.max(at, local - after);
 }
 
-/** The instant after which they never again show less than `local`: of a doubled time the second, of a skipped one the jump. */
+/** From when on the zone's clocks show `local` or later for good. Doubled: the second; skipped: the jump. */
 export function whenPassed(timeZone: string, local: number): number {
   const { before, after, at } = offsetsAround(timeZone, local);
   return local - after > at ? local - after : Math.min(at, local - before);

@@ -1,14 +1,21 @@
 import type { Command } from "../command.ts";
+import { approve } from "./approve.ts";
+import { breakGlass } from "./break-glass.ts";
 import { cancel } from "./cancel.ts";
 import { deploy } from "./deploy.ts";
 import { doctor } from "./doctor.ts";
 import { down } from "./down.ts";
+import { freezeAdd, freezeList, freezeRemove } from "./freeze.ts";
 import { gatewayReload } from "./gateway-reload.ts";
 import { list } from "./list.ts";
+import { lock } from "./lock.ts";
+import { locks } from "./locks.ts";
 import { login } from "./login.ts";
 import { logs } from "./logs.ts";
+import { reject } from "./reject.ts";
 import { rollback } from "./rollback.ts";
 import { status } from "./status.ts";
+import { unlock } from "./unlock.ts";
 import { up } from "./up.ts";
 
 /** Every command, in the order of `help`. */
@@ -20,6 +27,15 @@ export const COMMANDS: readonly Command[] = [
   list,
   rollback,
   cancel,
+  approve,
+  reject,
+  breakGlass,
+  lock,
+  unlock,
+  locks,
+  freezeAdd,
+  freezeList,
+  freezeRemove,
   doctor,
   login,
   gatewayReload,
