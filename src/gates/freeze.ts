@@ -40,7 +40,6 @@ export type Freeze = FreezeWindow & {
 
 /** Windows that follow each other without a gap are one, looked at so far ahead: a freeze of all week never ends. */
 const LOOK_AHEAD_DAYS = 15;
-const LONGEST_WINDOW_DAYS = 7;
 
 /**
  * When the freeze that holds at `now` ends; null when none holds. Correct across daylight-saving changes: a doubled
@@ -67,8 +66,9 @@ function endOfOnce({ from, until }: OnceWindow, now: Date): number | null {
 
 function endOfWeekly(window: WeeklyWindow, now: number): number | null {
   const today = Math.floor(localTime(window.timeZone, now) / DAY_MS);
+  const longest = Math.max(...window.days.map((day) => windowDays(window, day)));
   let end: number | null = null;
-  for (let day = today - LONGEST_WINDOW_DAYS - 1; day <= today + LOOK_AHEAD_DAYS; day++) {
+  for (let day = today - longest - 1; day <= today + LOOK_AHEAD_DAYS; day++) {
     const span = spanOf(window, day);
     if (span === null) continue;
     if (span.begins > (end ?? now)) break;

@@ -454,4 +454,29 @@ describe("over HTTP", () => {
     expect((await api(viewer)("GET", "/freezes"))[1].freezes).toHaveLength(1);
     expect((await api(owner)("POST", "/freezes", { ...once, kind: "monthly" }))[0]).toBe(400);
   });
+
+  test("every route is described", () => {
+    const { paths = {} } = gateRoutes(deps).getOpenAPI31Document({
+      openapi: "3.1.0",
+      info: { title: "gates", version: "1" },
+    });
+    expect(
+      Object.entries(paths).flatMap(([path, methods]) =>
+        Object.keys(methods ?? {}).map((m) => `${m} ${path}`),
+      ),
+    ).toEqual([
+      "post /deploy/approve/{deploymentId}",
+      "post /deploy/reject/{deploymentId}",
+      "post /deploy/break-glass/{deploymentId}",
+      "get /deploy/approvals/{deploymentId}",
+      "post /locks",
+      "get /locks",
+      "delete /locks/{id}",
+      "post /locks/{id}/release",
+      "post /freezes",
+      "get /freezes",
+      "delete /freezes/{id}",
+      "post /freezes/{id}/end",
+    ]);
+  });
 });
