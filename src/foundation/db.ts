@@ -45,6 +45,7 @@ export const PG = {
   uniqueViolation: "23505",
   foreignKeyViolation: "23503",
   serializationFailure: "40001",
+  deadlock: "40P01",
   undefinedTable: "42P01",
   adminShutdown: "57P01",
 } as const;

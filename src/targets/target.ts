@@ -19,6 +19,8 @@ export type Place = {
   readonly environment: EnvironmentName;
   /** Null only where the source knows no branch. */
   readonly branch: string | null;
+  /** Set for the preview of a pull request. */
+  readonly pullRequest?: number | null;
 };
 
 export type BuildInput = Place & {
@@ -102,11 +104,26 @@ export type Target = {
    * here.
    */
   shift(
-    change: { place: Place; from: string | null; to: string; weight: number; steps: readonly number[] },
+    change: {
+      place: Place;
+      from: string | null;
+      to: string;
+      weight: number;
+      steps: readonly number[];
+      drainMs?: number;
+    },
     signal: AbortSignal,
   ): Promise<"done" | "unsupported">;
   /** All traffic back to `to`, which has served this place before; ends a split. Never builds. Idempotent. */
   rollback(change: { place: Place; from: string; to: string }, signal: AbortSignal): Promise<void>;
+  /** Holds the place's requests. */
+  hold(
+    place: Place,
+    limits: { maxMs: number; maxRequests: number },
+    signal: AbortSignal,
+  ): Promise<{ inFlight: number } | "unsupported">;
+  unhold(place: Place, signal: AbortSignal): Promise<void>;
+  vacate(place: Place, signal: AbortSignal): Promise<void>;
   /** Lets a release go that will not be rolled back to: its process ends and its files may be collected. */
   retire(targetDeploymentId: string, signal: AbortSignal): Promise<void>;
 };
