@@ -1,47 +1,18 @@
 import { z } from "zod";
-import { DURATION, parseDuration } from "./duration.ts";
+import { duration, positiveDuration, relativePath, statusRange, text } from "./config-fields.ts";
+import { approvals, strategy } from "./config-rollout.ts";
 
-/** Longest duration that a configuration may ask for. */
-const MAX_DURATION_MS = 24 * 3_600_000;
+const RESERVED_SERVICES = new Set(["staging", "preview", "git", "pr"]);
 
-const duration = z
-  .string()
-  .regex(DURATION, { error: "is no duration; write a whole number with a unit: 500ms, 10s, 2m or 1h" })
-  .transform((text) => parseDuration(text) ?? 0)
-  .refine((ms) => ms <= MAX_DURATION_MS, { error: "is longer than a day" });
+const urlPath = text.regex(/^\/[\x21-\x7e]*$/, { error: "must start with / and be a plain URL path" });
 
-const positiveDuration = duration.refine((ms) => ms > 0, { error: "must be longer than 0" });
-
-const text = z
-  .string()
-  .min(1, { error: "is empty" })
-  .max(4_096, { error: "is longer than 4,096 characters" });
-
-const relativePath = text.refine((path) => !/^[/\\]|^[a-z]:|\\|(^|\/)\.\.(\/|$)|\0/i.test(path), {
-  error: "must be a relative path inside the repository, with forward slashes and no ..",
+const variableName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, {
+  error: "is no variable name: letters, digits and _, not starting with a digit",
 });
-
-const STATUS_RANGE = /^([1-5]\d\d)(?:\.\.([1-5]\d\d))?$/;
-
-const statusRange = z
-  .union([z.number().int(), z.string()])
-  .transform(String)
-  .refine((range) => STATUS_RANGE.test(range), {
-    error: "is no status or range of statuses, as 200 or 200..399",
-  })
-  .transform((range) => {
-    const [, from, to] = STATUS_RANGE.exec(range) ?? [];
-    return [Number(from), Number(to ?? from)] as const;
-  })
-  .refine(([from, to]) => from <= to, { error: "ends before it begins" });
 
 /** Plain variables. YAML's numbers and booleans are taken as they are written, since `PORT: 3000` means "3000". */
 const variables = z.record(
-  z
-    .string()
-    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, {
-      error: "is no variable name: letters, digits and _, not starting with a digit",
-    })
+  variableName
     .refine((name) => !name.startsWith("SIGNALBOX_"), {
       error: "is reserved: names starting with SIGNALBOX_ are ours",
     }),
@@ -64,48 +35,73 @@ const build = z.strictObject({
   start: text.optional(),
 });
 
+/** One probe among several: all of them must be good. */
+const check = z.discriminatedUnion("type", [
+  z.strictObject({
+    type: z.literal("http"),
+    path: urlPath,
+    expect_status: statusRange.optional(),
+    /** Text that the body must have in it. */
+    contains: text.optional(),
+  }),
+  /** The connection is taken. */
+  z.strictObject({ type: z.literal("tcp") }),
+  /** A WebSocket is opened at this path. */
+  z.strictObject({ type: z.literal("websocket"), path: urlPath }),
+]);
+
 const health = z.strictObject({
-  path: text.regex(/^\/[\x21-\x7e]*$/, { error: "must start with / and be a plain URL path" }).optional(),
+  path: urlPath.optional(),
   timeout: positiveDuration.optional(),
   interval: positiveDuration.optional(),
   /** How long a release must stay healthy before it gets traffic. */
   min_healthy_time: duration.optional(),
-  /** How long a release may take to become healthy. */
+  /** How long after its start failed probes say nothing yet. */
+  grace: duration.optional(),
+  /** How long a release may take to become healthy, after the grace period. */
   deadline: positiveDuration.optional(),
   expect_status: statusRange.optional(),
+  checks: z.array(check).max(10, { error: "has more than 10 checks" }).optional(),
 });
 
-const canary = z.strictObject({
-  steps: z
-    .array(
-      z.strictObject({
-        /** Whole percent of the traffic. */
-        weight: z.number().int({ error: "must be a whole number" }).min(1).max(99),
-        bake: duration,
-      }),
-    )
-    .min(1, { error: "needs at least one step" })
-    .max(20, { error: "has more than 20 steps" })
-    .superRefine((steps, context) => {
-      steps.forEach((step, index) => {
-        const before = steps[index - 1];
-        if (before === undefined || step.weight > before.weight) return;
-        context.addIssue({
-          code: "custom",
-          path: [index, "weight"],
-          message: `${step.weight} does not come after ${before.weight}: weights must ascend`,
-        });
-      });
+/** What is deployed, when it is more than one thing. Traffic moves to them in this order. */
+const deployedServices = z
+  .record(
+    z.string().regex(/^[a-z](?:[a-z0-9-]{0,28}[a-z0-9])?$/, {
+      error: "is no service name: lower-case letters, digits and dashes, at most 30",
     }),
-  /** Share of answers with a 5xx status above which the release is rolled back. */
-  max_error_rate: z.number().min(0).max(1).optional(),
-  /** Requests to see before the error rate counts. */
-  min_requests: z.number().int({ error: "must be a whole number" }).min(0).max(1_000_000_000).optional(),
-});
+    z.strictObject({ build: build.optional(), health: health.optional(), env: variables.optional() }).nullable(),
+  )
+  .refine((all) => Object.keys(all).length > 0, { error: "names no service" })
+  .refine((all) => Object.keys(all).length <= 20, { error: "names more than 20 services" })
+  .refine((all) => !Object.keys(all).some((name) => RESERVED_SERVICES.has(name)), {
+    error: `uses a name that hosts of environments have: ${[...RESERVED_SERVICES].join(", ")}`,
+  });
 
-const strategy = z.union([z.literal("instant"), z.strictObject({ canary })]);
+const migrations = z
+  .strictObject({
+    /** The variable that has the database's address. */
+    database: variableName.optional(),
+    /** Folder of additive .sql files, applied before traffic. */
+    expand: relativePath.optional(),
+    /** Folder of .sql files that remove what no release uses any more. */
+    contract: relativePath.optional(),
+    timeout: positiveDuration.optional(),
+    lock_timeout: positiveDuration.optional(),
+    /** Hold requests while `expand` runs, for this long and this many at most. */
+    hold: z
+      .strictObject({
+        max: positiveDuration.refine((ms) => ms <= 60_000, { error: "is longer than 60s" }),
+        requests: z.number().int().min(1).max(10_000).optional(),
+      })
+      .optional(),
+  })
+  .refine((given) => given.expand !== undefined || given.contract !== undefined, {
+    error: "names neither an expand nor a contract folder",
+  });
 
-const services = z.strictObject({
+/** What the environment uses; each becomes a health check. */
+const usedServices = z.strictObject({
   database: z
     .strictObject({ host: text, port: z.number().int().min(1).max(65_535), ssl: z.boolean() })
     .partial()
@@ -117,11 +113,22 @@ const services = z.strictObject({
 const environmentFields = {
   env: variables.optional(),
   strategy: strategy.optional(),
+  approvals: approvals.optional(),
+  /** Not before this long after it is ready to take traffic. */
+  wait: duration.optional(),
+  /** Longest time from its start to being live; what people are waited for does not count. */
+  progress_deadline: positiveDuration.optional(),
+  /** How long the release before stays one that can be gone back to: no contract migration runs before. */
+  rollback_window: duration.optional(),
+  /** `at_once` (default), or back by the canary's own weights. */
+  rollback: z.enum(["at_once", "stepped"]).optional(),
+  /** How long visitors of the former release may stay on it after a whole shift. */
+  drain: duration.refine((ms) => ms <= 3_600_000, { error: "is longer than an hour" }).optional(),
   health: health.optional(),
   vercel: z.strictObject({ projectId: text, teamId: text, productionBranch: text }).partial().optional(),
   /** Feature flags. */
   features: z.record(text, z.boolean()).optional(),
-  services: services.optional(),
+  services: usedServices.optional(),
   monitoring: z
     .strictObject({
       sentryDsn: z.url({ protocol: /^https?$/ }),
@@ -142,6 +149,8 @@ export const SignalboxConfig = z.strictObject({
   build: build.optional(),
   env: variables.optional(),
   health: health.optional(),
+  services: deployedServices.optional(),
+  migrations: migrations.optional(),
   environments: z
     .strictObject({
       production: environment("production"),

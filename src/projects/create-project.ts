@@ -1,6 +1,7 @@
 import { type AccessTables, type Actor, audit, requireRole } from "../access/index.ts";
 import type { Clock } from "../foundation/clock.ts";
 import type { Database } from "../foundation/db.ts";
+import { AppError } from "../foundation/errors.ts";
 import type { Ids } from "../foundation/ids.ts";
 import { checkProjectName } from "./names.ts";
 import { fromRow, getProject, type Project } from "./queries.ts";
@@ -20,6 +21,7 @@ export async function createProject(
 ): Promise<{ project: Project; created: boolean }> {
   requireRole(actor, "deployer");
   checkProjectName(input.name);
+  await requireFreeName(deps.db, input.name);
   const id = deps.ids("prj");
   const at = deps.clock.now();
   return deps.db.transaction().execute(async (tx) => {
@@ -33,5 +35,19 @@ export async function createProject(
     const details = { name: input.name };
     await audit(tx, { actor, action: "project.create", subject: { type: "project", id }, details, at });
     return { project: fromRow(row), created: true };
+  });
+}
+
+/** @throws AppError `conflict` when a service of another project has its hosts. */
+async function requireFreeName(db: CreateProjectDeps["db"], name: string): Promise<void> {
+  const owner = await db
+    .selectFrom("target_projects")
+    .innerJoin("projects", "projects.id", "target_projects.project_id")
+    .select("projects.name")
+    .where("target_projects.name", "=", name)
+    .executeTakeFirst();
+  if (!owner || owner.name === name) return;
+  throw new AppError("conflict", `The hosts of "${name}" belong to a service of the project "${owner.name}".`, {
+    hint: "Choose another name.",
   });
 }

@@ -15,8 +15,8 @@ export {
   parseConfig,
   requireConfig,
 } from "./parse-config.ts";
-export { type HealthPolicy, type Plan, resolvePlan, type Strategy } from "./plan.ts";
-export { type Preparation, type PrepareDeps, type PrepareInput, prepare, reupload } from "./prepare.ts";
+export { type ConfigPlan, resolvePlan } from "./plan.ts";
+export { type PrepareDeps, prepare, reupload } from "./prepare.ts";
 export { getProject, listProjects, type Project } from "./queries.ts";
 export { projectRoutes } from "./routes.ts";
 export type { ProjectTables } from "./tables.ts";

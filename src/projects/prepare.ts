@@ -1,4 +1,5 @@
 import type { Readable } from "node:stream";
+import type { Preparation, PrepareInput, SchemaChange, ServicePreparation } from "../deployments/index.ts";
 import type { Clock } from "../foundation/clock.ts";
 import type { Database } from "../foundation/db.ts";
 import { AppError } from "../foundation/errors.ts";
@@ -11,10 +12,11 @@ import {
   type Source,
   type SourceTables,
 } from "../sources/index.ts";
-import type { BuildInput, EnvironmentName, Target, TreeFile } from "../targets/target.ts";
+import type { Target, TreeFile } from "../targets/target.ts";
+import { serviceInputs } from "./inputs.ts";
 import { CONFIG_FILE, MAX_CONFIG_BYTES, requireConfig } from "./parse-config.ts";
-import { type HealthPolicy, resolvePlan, type Strategy } from "./plan.ts";
-import { getProject, type Project, setTargetProject } from "./queries.ts";
+import { type ConfigPlan, type MigrationsPlan, ONLY_SERVICE, resolvePlan, type ServicePlan } from "./plan.ts";
+import { claimTargetProject, getProject, type Project, setTargetProject } from "./queries.ts";
 import type { ProjectTables } from "./tables.ts";
 
 export type PrepareDeps = {
@@ -24,43 +26,79 @@ export type PrepareDeps = {
   readonly git: Source;
 };
 
-type Commit = { readonly sha: string | null; readonly message: string | null; readonly dirty: boolean };
-
-export type PrepareInput = {
-  readonly deploymentId: string;
-  readonly project: string;
-  readonly environment: EnvironmentName;
-  readonly source: { readonly tree: string } | { readonly git: string };
-  readonly branch: string | null;
-  readonly commit: Commit;
-};
-
-export type Preparation = {
-  readonly files: readonly TreeFile[];
-  readonly settings: BuildInput["settings"];
-  readonly env: Readonly<Record<string, string>>;
-  readonly strategy: Strategy;
-  readonly health: HealthPolicy;
-  readonly branch: string | null;
-  readonly commit: Commit;
-  readonly targetProjectId: string;
-};
-
-type Code = Pick<Preparation, "files" | "branch" | "commit"> & { readonly config: string | null };
+export type Code = Pick<Preparation, "files" | "branch" | "commit"> & { readonly config: string | null };
 
 /**
  * Turns what was asked for into what to build: the tree, what its own `signalbox.yaml` says for the environment, and
- * the project at the target. A git source is fetched and its files are sent. Idempotent.
+ * the projects at the target. A git source is fetched and its files are sent. Idempotent.
  * @throws AppError `unprocessable`, `not_found` or `bad_request` for the user's mistakes; anything else may be retried.
  */
 export function prepare(deps: PrepareDeps) {
   return async (input: PrepareInput, signal: AbortSignal): Promise<Preparation> => {
     const project = await getProject(deps.db, input.project);
     const code = await readCode(deps, project, input, signal);
-    const plan = resolvePlan(requireConfig(code.config), input.environment);
-    const targetProjectId = await ensureTargetProject(deps, project, signal);
-    return { ...plan, files: code.files, branch: code.branch, commit: code.commit, targetProjectId };
+    const config = planFor(code, input);
+    const { services: planned, migrations, env: _, ...plan } = config;
+    const services: ServicePreparation[] = [];
+    for (const service of planned) {
+      const targetProject = targetName(project, config, service);
+      const targetProjectId = await ensureTargetProject(deps, project, targetProject, signal);
+      const { name, settings, env, health } = service;
+      const inputs = serviceInputs(code.files, planned, service);
+      services.push({ name, targetProject, targetProjectId, settings, env, health, inputs });
+    }
+    const { files, branch, commit } = code;
+    const schema = migrations && schemaChange(migrations, files);
+    return { files, services, plan: { ...plan, schema }, branch, commit };
   };
+}
+
+/** What the commit's configuration says for the place; a preview's variables may name it. */
+export function planFor(code: Pick<Code, "config">, input: PrepareInput): ConfigPlan {
+  const plan = resolvePlan(requireConfig(code.config), input.environment);
+  if (input.environment !== "preview") return plan;
+  const fill = (env: Readonly<Record<string, string>>) => previewVariables(env, input);
+  const services = plan.services.map((service) => ({ ...service, env: fill(service.env) }));
+  return { ...plan, services, env: fill(plan.env) };
+}
+
+/** `${PULL_REQUEST}` and `${BRANCH}` (as a name of a database would have it), so that each preview has its own. */
+function previewVariables(
+  env: Readonly<Record<string, string>>,
+  { pullRequest, branch }: PrepareInput,
+): Record<string, string> {
+  const values: Record<string, string> = {
+    PULL_REQUEST: pullRequest === null ? "" : String(pullRequest),
+    BRANCH: (branch ?? "").toLowerCase().replace(/[^a-z0-9]+/g, "_"),
+  };
+  const fill = (text: string) => text.replace(/\$\{(PULL_REQUEST|BRANCH)\}/g, (_, name) => values[name] ?? "");
+  return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, fill(value)]));
+}
+
+/** Of a configuration that names no services the project itself; else one project of the target for each. */
+function targetName(project: Project, { services }: ConfigPlan, { name }: ServicePlan): string {
+  return services.length === 1 && name === ONLY_SERVICE ? project.name : `${project.name}-${name}`;
+}
+
+function schemaChange(migrations: MigrationsPlan, files: readonly TreeFile[]): SchemaChange {
+  const { expandDir, contractDir, timeoutMs, hold } = migrations;
+  return {
+    expand: migrationsIn(files, expandDir),
+    contract: migrationsIn(files, contractDir),
+    timeoutMs,
+    hold,
+  };
+}
+
+/** Names of the .sql files directly in a folder, in byte order. */
+export function migrationsIn(files: readonly TreeFile[], folder: string | null): string[] {
+  if (folder === null) return [];
+  const prefix = `${folder.replace(/^\.\/|\/+$/g, "")}/`;
+  return files
+    .filter(({ path }) => path.startsWith(prefix) && path.endsWith(".sql"))
+    .map(({ path }) => path.slice(prefix.length))
+    .filter((name) => !name.includes("/"))
+    .sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
 }
 
 /**
@@ -81,7 +119,7 @@ export function reupload(deps: PrepareDeps) {
   };
 }
 
-async function readCode(
+export async function readCode(
   deps: PrepareDeps,
   project: Project,
   input: PrepareInput,
@@ -134,10 +172,17 @@ async function sendFiles(
 async function ensureTargetProject(
   deps: PrepareDeps,
   project: Project,
+  name: string,
   signal: AbortSignal,
 ): Promise<string> {
-  const { targetProjectId } = await deps.target.ensureProject(project.name, signal);
-  if (targetProjectId !== project.targetProjectId)
+  const owner = await claimTargetProject(deps.db, name, project.id);
+  if (owner !== project.id) {
+    throw new AppError("unprocessable", `"${name}" is the name of another project, so its hosts are taken.`, {
+      hint: "Rename the service in signalbox.yaml, or that project.",
+    });
+  }
+  const { targetProjectId } = await deps.target.ensureProject(name, signal);
+  if (name === project.name && targetProjectId !== project.targetProjectId)
     await setTargetProject(deps.db, project.id, targetProjectId);
   return targetProjectId;
 }

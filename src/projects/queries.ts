@@ -31,6 +31,22 @@ export async function getProject(db: Tx<ProjectTables>, name: string): Promise<P
   });
 }
 
+/** Takes a name at the target for a project, unless another has it. Returns whose it is. */
+export async function claimTargetProject(
+  db: Tx<ProjectTables>,
+  name: string,
+  projectId: string,
+): Promise<string> {
+  const row = await db.selectFrom("target_projects").selectAll().where("name", "=", name).executeTakeFirst();
+  if (row) return row.project_id;
+  await db
+    .insertInto("target_projects")
+    .values({ name, project_id: projectId })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+  return claimTargetProject(db, name, projectId);
+}
+
 /** Remembers the project's id at the target. */
 export async function setTargetProject(
   db: Tx<ProjectTables>,

@@ -1,7 +1,12 @@
+import { once } from "node:events";
+import http from "node:http";
+import https from "node:https";
+import net from "node:net";
 import { Agent, request } from "undici";
 import type { Probe, ProbeResult } from "../../deployments/index.ts";
 import type { Clock } from "../../foundation/clock.ts";
 import { errorCodeOf, messageOf } from "../../foundation/errors.ts";
+import { randomText } from "../../foundation/ids.ts";
 
 /** More of an answer than this is not read: a probe asks whether it answers, not what. */
 const MAX_BODY_BYTES = 1 << 20;
@@ -14,20 +19,22 @@ const REFUSED: Readonly<Record<string, string>> = {
 };
 
 /**
- * Probes by HTTP. Every probe has a connection of its own, so that it meets what a new visitor meets; redirects are
+ * Probes by HTTP, by a plain connection, or by a WebSocket. Every probe has a connection of its own, so that it meets what a new visitor meets; redirects are
  * answers. Names under `.localhost` are this machine (RFC 6761 §6.3), whatever its resolver knows of them.
  */
-export function createHttpProbe(deps: { clock: Clock }): Probe {
-  return async (url, { timeoutMs, signal }) => {
+export function createProbe(deps: { clock: Clock }): Probe {
+  return async ({ type, url, timeoutMs, contains }, signal) => {
     const startedMs = deps.clock.monotonicMs();
     const latencyMs = () => Math.round((deps.clock.monotonicMs() - startedMs) * 100) / 100;
     const timeout = AbortSignal.timeout(timeoutMs);
+    const ends = signal ? AbortSignal.any([signal, timeout]) : timeout;
     const agent = new Agent({ pipelining: 0, connect: { timeout: timeoutMs } });
     try {
-      return {
-        ...(await get(agent, new URL(url), signal ? AbortSignal.any([signal, timeout]) : timeout)),
-        latencyMs: latencyMs(),
-      };
+      const target = new URL(url);
+      if (type === "tcp") await connect(target, ends);
+      if (type === "websocket") await openWebSocket(target, ends);
+      const answer = type === "http" ? await get(agent, target, contains ?? null, ends) : CONNECTED;
+      return { ...answer, latencyMs: latencyMs() };
     } catch (error) {
       const why = timeout.aborted ? `no answer within ${timeoutMs} ms` : reasonOf(error);
       return { ok: false, status: null, latencyMs: latencyMs(), error: why };
@@ -37,7 +44,14 @@ export function createHttpProbe(deps: { clock: Clock }): Probe {
   };
 }
 
-async function get(agent: Agent, url: URL, signal: AbortSignal): Promise<Omit<ProbeResult, "latencyMs">> {
+const CONNECTED = { ok: true, status: null } as const;
+
+async function get(
+  agent: Agent,
+  url: URL,
+  contains: string | null,
+  signal: AbortSignal,
+): Promise<Omit<ProbeResult, "latencyMs">> {
   const { origin, host } = destination(url);
   const answer = await request(origin + url.pathname + url.search, {
     dispatcher: agent,
@@ -45,18 +59,58 @@ async function get(agent: Agent, url: URL, signal: AbortSignal): Promise<Omit<Pr
     headers: { host, "user-agent": "signalbox-probe", connection: "close" },
     signal,
   });
+  const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of answer.body) {
     size += (chunk as Buffer).length;
+    if (contains !== null) chunks.push(chunk as Buffer);
     if (size > MAX_BODY_BYTES) break;
   }
+  const lacks = contains !== null && !Buffer.concat(chunks).includes(contains);
   const header = answer.headers["x-signalbox-deployment"];
   const deploymentHeader = Array.isArray(header) ? header[0] : header;
   return {
-    ok: true,
+    ok: !lacks,
     status: answer.statusCode,
+    ...(lacks ? { error: `status ${answer.statusCode}, and the body does not contain "${contains}"` } : {}),
     ...(deploymentHeader === undefined ? {} : { deploymentHeader }),
   };
+}
+
+/** That somebody takes the connection. */
+async function connect(url: URL, signal: AbortSignal): Promise<void> {
+  const { origin } = destination(url);
+  const { hostname, port, protocol } = new URL(origin);
+  const socket = net.connect({ host: hostname, port: Number(port || (protocol === "https:" ? 443 : 80)) });
+  try {
+    await once(socket, "connect", { signal });
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** That the other side upgrades to a WebSocket. Source: RFC 6455, 4.1. */
+async function openWebSocket(url: URL, signal: AbortSignal): Promise<void> {
+  const { origin, host } = destination(url);
+  const client = new URL(origin).protocol === "https:" ? https : http;
+  const headers = {
+    host,
+    "user-agent": "signalbox-probe",
+    connection: "Upgrade",
+    upgrade: "websocket",
+    "sec-websocket-version": "13",
+    "sec-websocket-key": Buffer.from(randomText(16)).toString("base64"),
+  };
+  const request = client.get(origin + url.pathname + url.search, { headers, signal, agent: false });
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  request.once("error", reject);
+  request.once("response", ({ statusCode }) => reject(new Error(`no WebSocket but status ${statusCode}`)));
+  request.once("upgrade", () => resolve());
+  try {
+    await promise;
+  } finally {
+    request.destroy();
+  }
 }
 
 function destination(url: URL): { origin: string; host: string } {
