@@ -32,7 +32,7 @@ import {
   reupload,
 } from "./projects/index.ts";
 import { createGatewayMetrics } from "./providers/metrics/gateway.ts";
-import { createHttpProbe } from "./providers/probe/http.ts";
+import { createProbe } from "./providers/probe/http.ts";
 import { createGitSource } from "./providers/source/git.ts";
 import { createVercelTarget, type VercelOptions } from "./providers/target/vercel.ts";
 import { requireTree, type SourceTables, sourceRoutes } from "./sources/index.ts";
@@ -112,7 +112,7 @@ function startDeployments(
   return startEngine({
     ...deps,
     metrics: createGatewayMetrics({ adminSocket: gatewaySocket(config), log: deps.log }),
-    probe: createHttpProbe(deps),
+    probe: createProbe(deps),
     prepare: prepare(sources),
     resupply: reupload(sources),
     requireSource: async (projectId, source) => {

@@ -1,13 +1,16 @@
 import { messageOf } from "../foundation/errors.ts";
 import type { Log } from "../foundation/log.ts";
-import { type Change, LEASE_MS } from "./change.ts";
+import { type Change, contractDueAt, LEASE_MS } from "./change.ts";
 import { type ObserveDeps, observe } from "./observe.ts";
 import { type PerformDeps, perform } from "./perform.ts";
-import { NOTHING_OBSERVED, type Patch, reconcile, type Step } from "./reconcile.ts";
+import { isOverdue, NOTHING_OBSERVED, type Patch, reconcile, type Step } from "./reconcile.ts";
 import type { Deployment } from "./record.ts";
 import { setback } from "./setback.ts";
 import { isSettled } from "./state.ts";
 import type { Store } from "./store.ts";
+
+/** Aborts with `signal`, or after `ms` if that is sooner. A parameter, because time is one. */
+export type Within = (signal: AbortSignal | null, ms: number) => AbortSignal;
 
 export type AdvanceDeps = ObserveDeps &
   PerformDeps & {
@@ -15,6 +18,7 @@ export type AdvanceDeps = ObserveDeps &
     readonly log: Log;
     /** Waits, for a bounded time, until the build log is copied, so that a failure can quote its end. */
     readonly logCopied: (deployment: Deployment) => Promise<void>;
+    readonly within: Within;
   };
 
 export type Outcome =
@@ -37,8 +41,10 @@ const LOST = { kind: "lost", actingStill: false } as const;
 const WAIT_IN_PROCESS_MS = 5_000;
 
 const OBSERVE_TIMEOUT_MS = 15_000;
-const EFFECT_TIMEOUT_MS = { prepare: 600_000, build: 60_000 } as const;
+const EFFECT_TIMEOUT_MS = { prepare: 600_000, build: 60_000, hold: 60_000 } as const;
 const EFFECT_TIMEOUT_DEFAULT_MS = 30_000;
+/** A migration has its own timeout; this is for one that does not keep it. */
+const MIGRATION_SLACK_MS = 30_000;
 
 /**
  * One turn for a deployment whose lease the caller holds: observe, decide, at most one side effect, and one
@@ -62,7 +68,7 @@ export async function advanceOnce(
       const owned = await deps.store.renew(fresh);
       if (!owned) return LOST;
       acting = true;
-      change = await perform(deps, owned, step, withTimeout(signal, effectTimeout(step)));
+      change = await perform(deps, owned, step, deps.within(signal, effectTimeout(owned, step)));
     }
   } catch (error) {
     if (signal.aborted) return { kind: "lost", actingStill: acting };
@@ -82,7 +88,8 @@ function isEffect(step: Step): step is Effect {
   return step.do !== "wait" && step.do !== "move" && step.do !== "rest";
 }
 
-function effectTimeout(step: Effect): number {
+function effectTimeout({ plan }: Deployment, step: Effect): number {
+  if (step.do === "migrate") return (plan?.schema?.timeoutMs ?? 0) + MIGRATION_SLACK_MS;
   return step.do in EFFECT_TIMEOUT_MS
     ? EFFECT_TIMEOUT_MS[step.do as keyof typeof EFFECT_TIMEOUT_MS]
     : EFFECT_TIMEOUT_DEFAULT_MS;
@@ -95,12 +102,10 @@ async function keepLease(deps: AdvanceDeps, held: Deployment): Promise<Deploymen
 }
 
 async function decide(deps: AdvanceDeps, deployment: Deployment, signal: AbortSignal): Promise<Step> {
-  const { deadlineAt } = deployment;
   // An overdue one is not looked at first: that the target does not answer may be why it is overdue.
-  const overdue = deadlineAt !== null && deps.clock.now() >= deadlineAt;
-  const observed = overdue
+  const observed = isOverdue(deployment, deps.clock.now())
     ? NOTHING_OBSERVED
-    : await observe(deps, deployment, withTimeout(signal, OBSERVE_TIMEOUT_MS));
+    : await observe(deps, deployment, deps.within(signal, OBSERVE_TIMEOUT_MS));
   return reconcile(deployment, observed, deps.clock.now());
 }
 
@@ -131,10 +136,11 @@ function withLease(
   until: Date | null,
   step: Step,
 ): Change | null {
-  const settled = change.to ? isSettled(change.to) : step.do === "rest";
-  const cleanup = change.patch?.cleanup === undefined ? before.cleanup : change.patch.cleanup;
-  if (settled || (isSettled(before.state) && cleanup === null)) {
-    return cleanup === null ? { ...change, release: { wakeAt: null } } : change;
+  const after = { ...before, ...change.patch };
+  const settled = isSettled(change.to ?? before.state) || step.do === "rest";
+  const dueAt = change.to === "live" ? contractDueAt(after, deps.clock.now()) : after.contractAt;
+  if (settled && after.cleanup === null && (dueAt === null || change.to)) {
+    return { ...change, release: { wakeAt: dueAt } };
   }
   if (until && until.getTime() - deps.clock.now().getTime() > WAIT_IN_PROCESS_MS) {
     return { ...change, release: { wakeAt: until } };
@@ -184,8 +190,4 @@ function earlier(a: Date, b: Date | null): Date {
 
 function later(deps: AdvanceDeps, ms: number): Date {
   return new Date(deps.clock.now().getTime() + ms);
-}
-
-function withTimeout(signal: AbortSignal, ms: number): AbortSignal {
-  return AbortSignal.any([signal, AbortSignal.timeout(ms)]);
 }

@@ -1,12 +1,12 @@
-import { type Actor, audit, requireRole } from "../access/index.ts";
+import { type Actor, requireRole } from "../access/index.ts";
 import { AppError } from "../foundation/errors.ts";
 import { applyChange, type Change } from "./change.ts";
 import type { EngineDeps } from "./engine.ts";
 import type { Patch } from "./reconcile.ts";
 import type { Deployment } from "./record.ts";
 import { isSettled } from "./state.ts";
-import { loadDeployment } from "./store.ts";
-import type { Tx } from "./tables.ts";
+import { LedgerConflict, type LedgerTx } from "./ledger.ts";
+import { backToPrevious } from "./step.ts";
 
 const TRIES = 5;
 
@@ -15,21 +15,30 @@ const TRIES = 5;
  * at the target is ended; while traffic moves it is taken back (`rolling_back`). Canceled already: nothing happens.
  * @throws AppError `not_found`, `conflict` for a finished one, `forbidden`.
  */
-export async function cancelDeployment(deps: EngineDeps, actor: Actor, id: string): Promise<Deployment> {
+export async function cancelDeployment(
+  deps: Pick<EngineDeps, "ledger" | "clock" | "wake">,
+  actor: Actor,
+  id: string,
+): Promise<Deployment> {
   requireRole(actor, "deployer");
   for (let tries = 0; tries < TRIES; tries++) {
-    const before = await loadDeployment(deps.db, id);
+    const before = await deps.ledger.load(id);
     if (!before) throw noSuchDeployment(id);
     if (before.state === "canceled") return before;
     const change = stopChange(before, `Canceled by ${actor.name}.`, actor);
-    const after = await deps.db.transaction().execute(async (tx) => {
-      const changed = await applyChange(deps, tx, before, change);
-      if (changed === "conflict") return null;
-      const subject = { type: "deployment", id };
-      const details = { was: before.state };
-      await audit(tx, { actor, action: "deployment.cancel", subject, details, at: deps.clock.now() });
-      return changed;
-    });
+    const after = await deps.ledger
+      .transaction(async (tx) => {
+        const at = deps.clock.now();
+        const changed = await applyChange(tx, at, before, change);
+        if (changed === "conflict") return null;
+        const subject = { type: "deployment", id };
+        await tx.audit({ actor, action: "deployment.cancel", subject, details: { was: before.state }, at });
+        return changed;
+      })
+      .catch((error) => {
+        if (error instanceof LedgerConflict) return null;
+        throw error;
+      });
     if (after) {
       deps.wake(id);
       return after;
@@ -59,7 +68,7 @@ export function stopChange(before: Deployment, reason: string, actor: Actor): Ch
     });
   }
   if (before.state !== "shifting") return { ...common, to: "canceled", patch: cleanupOf(before) };
-  if (before.previousTargetId === null) {
+  if (before.services.every((service) => service.previousTargetId === null)) {
     throw new AppError(
       "conflict",
       `Deployment ${before.id} is taking traffic, and no release was there before it.`,
@@ -75,7 +84,8 @@ export function stopChange(before: Deployment, reason: string, actor: Actor): Ch
 export function takeBackPatch(before: Deployment): Patch {
   const until = before.leaseUntil?.getTime();
   return {
-    rollbackToTargetId: before.previousTargetId,
+    services: before.services.map(backToPrevious),
+    outcome: "cancellation",
     facts: { ...before.facts, ...(until === undefined ? {} : { settleAtMs: until }) },
   };
 }
@@ -98,13 +108,13 @@ function notStoppable({ id, state }: Deployment): AppError {
 
 /** Stops a deployment inside the caller's transaction. Null: it changed meanwhile, so read it again. */
 export async function stopWithin(
-  deps: EngineDeps,
-  tx: Tx,
+  deps: Pick<EngineDeps, "clock">,
+  tx: LedgerTx,
   before: Deployment,
   reason: string,
   actor: Actor,
 ): Promise<Deployment | null> {
-  const after = await applyChange(deps, tx, before, stopChange(before, reason, actor));
+  const after = await applyChange(tx, deps.clock.now(), before, stopChange(before, reason, actor));
   if (after === "conflict") return null;
   return after;
 }

@@ -1,16 +1,12 @@
 import assert from "node:assert/strict";
-import { sql, type UpdateObject } from "kysely";
-import type { Clock } from "../foundation/clock.ts";
-import type { Jobs } from "../foundation/jobs.ts";
 import { deadlineOf } from "./deadlines.ts";
-import { type DeploymentEvent, recordEvent } from "./events.ts";
+import type { DeploymentEvent } from "./events.ts";
+import type { Columns, LedgerTx } from "./ledger.ts";
 import { reinstate, retireOldReleases, supersedeLive, wakeNextInQueue } from "./neighbours.ts";
+import { outcomeOf } from "./outcome.ts";
 import type { Patch } from "./reconcile.ts";
 import { type Deployment, slotOf } from "./record.ts";
 import { isActive, isSettled, mayMove, type State } from "./state.ts";
-import { type EngineTables, type SelectedRow, type Tx, toDeployment } from "./tables.ts";
-
-export const ADVANCE_QUEUE = "deployment.advance";
 
 /** How long a silent owner keeps a deployment. It renews well before; nobody else acts before it is over. */
 export const LEASE_MS = 10_000;
@@ -29,47 +25,33 @@ export type Change = {
   readonly takeOver?: { readonly owner: string };
 };
 
-export type ChangeDeps = { readonly clock: Clock; readonly jobs: Pick<Jobs, "add"> };
-
 /**
  * The only way to change a deployment that is under way. Conditional on the state and the lease token that `before`
  * was read with, so of two writers one gets `conflict` and has changed nothing. Row, event and what follows from it
  * for its neighbours belong to the caller's transaction.
  */
 export async function applyChange(
-  deps: ChangeDeps,
-  tx: Tx,
+  tx: LedgerTx,
+  now: Date,
   before: Deployment,
   change: Change,
 ): Promise<Deployment | "conflict"> {
-  const now = deps.clock.now();
-  const { to } = change;
+  const { to, patch } = change;
   if (to) assert.ok(mayMove(before.state, to), `${before.state} may not move to ${to}`);
+  const branch = patch?.branch ?? before.branch;
+  const slot = slotOf(before.environment, branch, before.pullRequest);
+  assert.equal(slot, before.slot, "a deployment never changes its place");
   // First, because only one row of a place may be `live`; if the update below finds a conflict, the caller rolls back.
   if (to === "live") await supersedeLive(tx, before, now);
-  const row = await tx
-    .updateTable("deployments")
-    .set(columnsOf(before, change, now))
-    .where("id", "=", before.id)
-    .where("state", "=", before.state)
-    .where("lease_token", "=", before.leaseToken)
-    .returningAll()
-    .returning(sql<string>`${before.project}`.as("project"))
-    .executeTakeFirst();
-  if (!row) return "conflict";
-  const after = toDeployment(row as SelectedRow);
+  const where = { id: before.id, state: before.state, leaseToken: before.leaseToken };
+  const after = await tx.update(where, columnsOf(before, change, now));
+  if (!after) return "conflict";
   if (to || after.weight !== before.weight) {
-    await recordEvent(tx, eventOf(before, after, change, now), change.takeOver !== undefined);
+    await tx.event(eventOf(before, after, change, now), change.takeOver !== undefined);
   }
-  if (to) await movedOn(tx, before, to, now);
+  if (to) await movedOn(tx, before, after, now);
   const wakeAt = change.release?.wakeAt;
-  if (wakeAt)
-    await deps.jobs.add(
-      tx,
-      ADVANCE_QUEUE,
-      { id: before.id },
-      { startAfter: wakeAt, singletonKey: before.id },
-    );
+  if (wakeAt) await tx.wakeAt(before.id, wakeAt);
   return after;
 }
 
@@ -79,59 +61,42 @@ export function isSingleWrite(before: Deployment, change: Change): boolean {
   return !change.to && !change.release?.wakeAt && (weight === undefined || weight === before.weight);
 }
 
-async function movedOn(tx: Tx, before: Deployment, to: State, now: Date): Promise<void> {
-  if (to === "live") await retireOldReleases(tx, before);
-  if (to === "rolled_back" && before.rollbackToId) await reinstate(tx, before, before.rollbackToId, now);
-  if (isActive(before.state) && !isActive(to)) await wakeNextInQueue(tx, before);
+async function movedOn(tx: LedgerTx, before: Deployment, after: Deployment, now: Date): Promise<void> {
+  if (after.state === "live") await retireOldReleases(tx, after);
+  if (after.state === "rolled_back" && before.rollbackToId) await reinstate(tx, after, before.rollbackToId, now);
+  if (isActive(before.state) && !isActive(after.state)) await wakeNextInQueue(tx, before);
 }
 
-function columnsOf(before: Deployment, change: Change, now: Date): UpdateObject<EngineTables, "deployments"> {
-  const lease = { lease_until: new Date(now.getTime() + LEASE_MS) };
-  const { takeOver, release } = change;
+function columnsOf(before: Deployment, change: Change, now: Date): Columns {
+  const leaseUntil = new Date(now.getTime() + LEASE_MS);
+  const { takeOver, release, patch } = change;
   return {
-    ...patchColumns(before, change.patch ?? {}),
+    ...patch,
     ...(change.to ? stateColumns(before, change, change.to, now) : {}),
-    ...(takeOver ? { ...lease, lease_owner: takeOver.owner, lease_token: before.leaseToken + 1 } : {}),
-    ...(release ? { lease_owner: null, lease_until: null, wake_at: release.wakeAt } : takeOver ? {} : lease),
-    updated_at: now,
+    ...(takeOver ? { leaseOwner: takeOver.owner, leaseToken: before.leaseToken + 1 } : {}),
+    ...(release ? { leaseOwner: null, leaseUntil: null, wakeAt: release.wakeAt } : { leaseUntil }),
+    updatedAt: now,
   };
 }
 
-function stateColumns(before: Deployment, change: Change, to: State, now: Date) {
+function stateColumns(before: Deployment, change: Change, to: State, now: Date): Columns {
+  const after = { ...before, ...change.patch };
   return {
     state: to,
-    state_since: now,
-    deadline_at: deadlineOf({ ...before, ...change.patch }, to, now),
+    stateSince: now,
+    deadlineAt: deadlineOf(after, to, now),
     reason: change.reason ?? null,
     hint: change.hint ?? null,
-    ...(isSettled(to) ? { finished_at: now } : {}),
-    ...(to === "live" ? { live_at: now } : {}),
+    ...(isSettled(to) ? { finishedAt: now, outcome: outcomeOf(before, to, change.patch?.outcome ?? null) } : {}),
+    ...(to === "live" ? { liveAt: now, contractAt: contractDueAt(after, now) } : {}),
+    ...(before.state === "live" ? { contractAt: null } : {}),
   };
 }
 
-function patchColumns(before: Deployment, patch: Patch): UpdateObject<EngineTables, "deployments"> {
-  const branch = patch.branch ?? before.branch;
-  assert.equal(slotOf(before.environment, branch), before.slot, "a deployment never changes its place");
-  const { commit } = patch;
-  const columns = {
-    branch: patch.branch,
-    ...(commit ? { commit_sha: commit.sha, commit_message: commit.message, dirty: commit.dirty } : {}),
-    target_deployment_id: patch.targetDeploymentId,
-    url: patch.url,
-    urls: patch.urls && JSON.stringify(patch.urls),
-    kind: patch.kind,
-    reused: patch.reused,
-    build_started_at: patch.buildStartedAt,
-    plan: patch.plan && JSON.stringify(patch.plan),
-    facts: patch.facts && JSON.stringify(patch.facts),
-    weight: patch.weight,
-    previous_target_id: patch.previousTargetId,
-    rollback_to_id: patch.rollbackToId,
-    rollback_to_target_id: patch.rollbackToTargetId,
-    cleanup: patch.cleanup,
-    retired_at: patch.retiredAt,
-  };
-  return Object.fromEntries(Object.entries(columns).filter(([, value]) => value !== undefined));
+/** When the release before it is none to go back to any more, and nobody is on it either. */
+export function contractDueAt({ plan }: Pick<Deployment, "plan">, liveAt: Date): Date | null {
+  if (!plan?.schema || plan.schema.contract.length === 0) return null;
+  return new Date(liveAt.getTime() + Math.max(plan.rollbackWindowMs, plan.drainMs));
 }
 
 function eventOf(before: Deployment, after: Deployment, change: Change, at: Date): DeploymentEvent {

@@ -4,15 +4,18 @@ import type { Clock } from "../foundation/clock.ts";
 import type { Database } from "../foundation/db.ts";
 import { messageOf } from "../foundation/errors.ts";
 import type { Ids } from "../foundation/ids.ts";
-import { type Jobs, startJobs } from "../foundation/jobs.ts";
+import { startJobs } from "../foundation/jobs.ts";
 import type { Log } from "../foundation/log.ts";
 import { type Notifier, startNotifier } from "../foundation/notify.ts";
-import type { Target } from "../targets/target.ts";
-import { type AdvanceDeps, advanceOnce } from "./advance.ts";
-import { ADVANCE_QUEUE, LEASE_MS } from "./change.ts";
-import { CHANGED_CHANNEL, WAKE_CHANNEL } from "./channels.ts";
+import type { EnvironmentName, Target } from "../targets/target.ts";
+import { type AdvanceDeps, advanceOnce, type Within } from "./advance.ts";
+import { LEASE_MS } from "./change.ts";
+import { ADVANCE_QUEUE, CHANGED_CHANNEL, WAKE_CHANNEL } from "./channels.ts";
 import { createFollowers, type Followers } from "./followers.ts";
-import type { Prepare, RequireSource, Resupply } from "./plan-source.ts";
+import type { Ledger } from "./ledger.ts";
+import { createLedger } from "./ledger-postgres.ts";
+import type { ReadGate } from "./observe.ts";
+import type { MigrateSchema, Prepare, RequireSource, Resupply } from "./plan-source.ts";
 import type { Metrics, Probe } from "./ports.ts";
 import type { Deployment } from "./record.ts";
 import { createStore, type Store } from "./store.ts";
@@ -32,12 +35,26 @@ export type EngineOptions = {
   readonly prepare: Prepare;
   readonly resupply: Resupply;
   readonly requireSource: RequireSource;
+  readonly readGate: ReadGate;
+  readonly migrateSchema: MigrateSchema;
+  readonly schemaBarrier: SchemaBarrier;
   /** Unique to this process and this start of it: it names the owner of leases. */
   readonly workerId: string;
 };
 
+/**
+ * Port: the contract migration that stands between the database as it is and a release, by name; null: none does.
+ * `contracts`: names of the contract files in the release's own commit.
+ */
+export type SchemaBarrier = (
+  place: { readonly projectId: string; readonly environment: EnvironmentName },
+  contracts: readonly string[],
+) => Promise<{ readonly name: string; readonly by: string; readonly at: Date } | null>;
+
 /** What verbs and routes need of a running engine. */
 export type EngineDeps = {
+  readonly ledger: Ledger;
+  /** For what is only shown. */
   readonly db: Database<EngineTables>;
   /** Where idempotency claims are kept: what they guard has its key in its own row, so they need not be durable. */
   readonly claims: Database<AccessTables>;
@@ -46,7 +63,9 @@ export type EngineDeps = {
   readonly log: Log;
   readonly target: Target;
   readonly requireSource: RequireSource;
-  readonly jobs: Pick<Jobs, "add">;
+  readonly probe: Probe;
+  readonly schemaBarrier: SchemaBarrier;
+  readonly within: Within;
   readonly workerId: string;
   /** Looks at a deployment now, in this process. Other processes hear of it by the database. */
   readonly wake: (id: string) => void;
@@ -68,7 +87,8 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const notifier = await startNotifier({ databaseUrl, channels, clock, log });
   const jobs = await startJobs({ pool, queues: [ADVANCE_QUEUE], log });
   const followers = createFollowers(options);
-  const store = createStore({ ...options, jobs });
+  const ledger = createLedger({ ...options, jobs });
+  const store = createStore({ ...options, ledger });
   const runs = createRuns(options, store, followers);
   const sweep = () => sweepOnce(store, runs.wake, log);
   notifier.listen(WAKE_CHANNEL, runs.wake, sweep);
@@ -79,7 +99,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const timer = setInterval(sweep, SWEEP_MS);
   void sweep();
   return {
-    deps: { ...options, jobs, wake: runs.wake, onChange: changes(notifier) },
+    deps: { ...options, ledger, within, wake: runs.wake, onChange: changes(notifier) },
     async close() {
       clearInterval(timer);
       await runs.close();
@@ -89,6 +109,11 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     },
   };
 }
+
+const within: Within = (signal, ms) => {
+  const late = AbortSignal.timeout(ms);
+  return signal ? AbortSignal.any([signal, late]) : late;
+};
 
 /** Takes over what lost its owner, and what a lost wake-up left lying. */
 async function sweepOnce(store: Store, wake: (id: string) => void, log: Log): Promise<void> {
@@ -110,6 +135,7 @@ function createRuns(options: EngineOptions, store: Store, followers: Followers) 
     store,
     prepared: new Map(),
     logCopied: (deployment) => followers.settled(deployment),
+    within,
   };
 
   function wake(id: string): void {

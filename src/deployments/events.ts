@@ -6,7 +6,8 @@ import type { Tx } from "./tables.ts";
 export type DeploymentEvent = {
   readonly deploymentId: string;
   readonly at: Date;
-  readonly from: State;
+  /** Null: it was made. */
+  readonly from: State | null;
   /** The same as `from` when only the weight changed. */
   readonly to: State;
   readonly weight: number | null;
@@ -19,7 +20,7 @@ export type DeploymentEvent = {
  * Writes an event and says so to whoever watches the deployment, and with `wake` to whoever works on it. One
  * statement, because a rollback is waited for and each round trip counts.
  */
-export async function recordEvent(tx: Tx, event: DeploymentEvent, wake = false): Promise<void> {
+export async function writeEvent(tx: Tx, event: DeploymentEvent, wake = false): Promise<void> {
   const channels = wake ? [CHANGED_CHANNEL, WAKE_CHANNEL] : [CHANGED_CHANNEL];
   await sql`
     with written as (

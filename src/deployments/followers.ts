@@ -1,5 +1,6 @@
 import { type FollowDeps, followLogs } from "./follow-logs.ts";
 import type { Deployment } from "./record.ts";
+import { movingServices } from "./services.ts";
 
 /** How long a failed build waits for the end of its log. */
 const SETTLE_MS = 3_000;
@@ -17,12 +18,18 @@ export function createFollowers(deps: FollowDeps): Followers {
   const running = new Map<string, Promise<void>>();
   const stop = new AbortController();
   return {
-    follow({ id, targetDeploymentId, logsComplete }) {
-      if (targetDeploymentId === null || logsComplete || running.has(id) || stop.signal.aborted) return;
+    follow(deployment) {
+      const { id, services, logsComplete } = deployment;
+      if (services.length === 0 || logsComplete || running.has(id) || stop.signal.aborted) return;
+      // Only once all are asked for: then there is one answer to whether the log is complete.
+      const builds = movingServices(deployment).flatMap(({ name, targetDeploymentId }) =>
+        targetDeploymentId === null ? [] : [{ service: name, targetDeploymentId }],
+      );
+      if (builds.length < movingServices(deployment).length) return;
       // It stays in the map afterwards, so that a stale record does not start it again; one entry is small.
       running.set(
         id,
-        followLogs(deps, { id, targetDeploymentId }, stop.signal).catch(() => {}),
+        followLogs(deps, id, builds, stop.signal).catch(() => {}),
       );
     },
     async settled({ id }) {

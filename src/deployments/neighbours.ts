@@ -1,81 +1,74 @@
 import assert from "node:assert/strict";
-import type { UpdateObject } from "kysely";
-import { notify } from "../foundation/notify.ts";
-import { WAKE_CHANNEL } from "./channels.ts";
-import { recordEvent } from "./events.ts";
+import { type Columns, LedgerConflict, type LedgerTx } from "./ledger.ts";
 import type { Deployment } from "./record.ts";
 import { mayMove, type State } from "./state.ts";
-import type { EngineTables, Tx } from "./tables.ts";
-
-/** A neighbour was changed by somebody else meanwhile: the whole transaction is to be undone and decided anew. */
-export class NeighbourChanged extends Error {}
 
 /** Releases kept for a rollback beside the live one. The target decides which of them it keeps running. */
 export const RETAINED_RELEASES = 4;
 
 /** The release that served until `by` took over. */
-export async function supersedeLive(tx: Tx, by: Deployment, now: Date): Promise<void> {
-  const live = await tx
-    .selectFrom("deployments")
-    .select(["id", "state"])
-    .where("project_id", "=", by.projectId)
-    .where("slot", "=", by.slot)
-    .where("state", "=", "live")
-    .where("id", "!=", by.id)
-    .executeTakeFirst();
-  if (!live) return;
+export async function supersedeLive(
+  tx: LedgerTx,
+  by: Pick<Deployment, "id" | "projectId" | "slot">,
+  now: Date,
+): Promise<void> {
+  const live = await tx.liveOf(by.projectId, by.slot);
+  if (!live || live.id === by.id) return;
   await moveNeighbour(tx, live, "superseded", now, {
-    weight: 0,
+    ...withWeight(live, 0),
     reason: `Superseded by ${by.id}.`,
     hint: null,
+    contractAt: null,
   });
 }
 
 /** The release that traffic went back to is live again. Done already: nothing happens. */
-export async function reinstate(tx: Tx, rolledBack: Deployment, id: string, now: Date): Promise<void> {
-  const row = await tx
-    .selectFrom("deployments")
-    .select(["id", "state"])
-    .where("id", "=", id)
-    .executeTakeFirstOrThrow();
+export async function reinstate(tx: LedgerTx, rolledBack: Deployment, id: string, now: Date): Promise<void> {
+  const row = await tx.load(id);
+  assert.ok(row, `no deployment ${id} to go back to`);
   if (row.state === "live") return;
   // One that never was live leaves another one live, and only one row of a place may be.
   if (rolledBack.liveAt === null) await supersedeLive(tx, { ...rolledBack, id }, now);
   await moveNeighbour(tx, row, "live", now, {
-    weight: 100,
-    live_at: now,
-    rollback_of: rolledBack.id,
+    ...withWeight(row, 100),
+    liveAt: now,
+    rollbackOf: rolledBack.id,
     cleanup: null,
     reason: `Back in service: ${rolledBack.id} was rolled back.`,
     hint: null,
   });
 }
 
-async function moveNeighbour(
-  tx: Tx,
-  from: { id: string; state: State },
+function withWeight({ services }: Deployment, weight: number): Columns {
+  return { weight, services: services.map((service) => ({ ...service, weight })) };
+}
+
+/** As `tryMoveNeighbour`. @throws LedgerConflict when it was changed meanwhile: decide anew. */
+export async function moveNeighbour(
+  tx: LedgerTx,
+  from: Deployment,
   to: State,
   now: Date,
-  set: UpdateObject<EngineTables, "deployments"> & { reason: string },
-): Promise<void> {
+  set: Columns & { reason: string },
+): Promise<Deployment> {
+  const moved = await tryMoveNeighbour(tx, from, to, now, set);
+  if (!moved) throw new LedgerConflict("conflict", `${from.id} is no longer ${from.state}`);
+  return moved;
+}
+
+/** Moves a deployment that nobody works on. Null: it is no longer in that state. */
+export async function tryMoveNeighbour(
+  tx: LedgerTx,
+  from: Deployment,
+  to: State,
+  now: Date,
+  set: Columns & { reason: string },
+): Promise<Deployment | null> {
   assert.ok(mayMove(from.state, to), `${from.state} may not move to ${to}`);
-  const moved = await tx
-    .updateTable("deployments")
-    .set((eb) => ({
-      ...set,
-      state: to,
-      state_since: now,
-      updated_at: now,
-      finished_at: now,
-      deadline_at: null,
-      lease_token: eb("lease_token", "+", 1),
-    }))
-    .where("id", "=", from.id)
-    .where("state", "=", from.state)
-    .returning(["lease_token", "weight"])
-    .executeTakeFirst();
-  if (!moved) throw new NeighbourChanged(`${from.id} is no longer ${from.state}`);
-  await recordEvent(tx, {
+  const columns = { ...set, state: to, stateSince: now, updatedAt: now, finishedAt: now, deadlineAt: null };
+  const moved = await tx.update({ id: from.id, state: from.state }, columns, { bumpToken: true });
+  if (!moved) return null;
+  await tx.event({
     deploymentId: from.id,
     at: now,
     from: from.state,
@@ -83,51 +76,28 @@ async function moveNeighbour(
     weight: moved.weight,
     reason: set.reason,
     actor: "signalbox",
-    leaseToken: moved.lease_token,
+    leaseToken: moved.leaseToken,
   });
+  return moved;
 }
 
 /** Lets go of the releases that are too old to be rolled back to, now that `newest` serves. */
-export async function retireOldReleases(tx: Tx, newest: Deployment): Promise<void> {
-  const old = await tx
-    .selectFrom("deployments")
-    .select("id")
-    .where("project_id", "=", newest.projectId)
-    .where("slot", "=", newest.slot)
-    .where("state", "in", ["superseded", "rolled_back"])
-    .where("live_at", "is not", null)
-    .where("retired_at", "is", null)
-    .where("cleanup", "is", null)
-    .where("id", "!=", newest.id)
-    .orderBy("live_at", "desc")
-    .offset(RETAINED_RELEASES)
-    .execute();
+export async function retireOldReleases(tx: LedgerTx, newest: Deployment): Promise<void> {
+  const kept = await tx.retained(newest.projectId, newest.slot);
+  const old = kept.filter((each) => each.id !== newest.id).slice(RETAINED_RELEASES);
   for (const { id } of old) {
-    await tx
-      .updateTable("deployments")
-      .set({ cleanup: "retire", wake_at: null })
-      .where("id", "=", id)
-      .execute();
-    await notify(tx, WAKE_CHANNEL, id);
+    await tx.update({ id }, { cleanup: "retire", wakeAt: null });
+    await tx.wake(id);
   }
 }
 
 /** A place became free: the first that waits for it is looked at. */
-export async function wakeNextInQueue(tx: Tx, gone: Deployment): Promise<void> {
-  const next = await tx
-    .updateTable("deployments")
-    .set({ wake_at: null })
-    .where("id", "=", (eb) =>
-      eb
-        .selectFrom("deployments as next")
-        .select("next.id")
-        .where("next.project_id", "=", gone.projectId)
-        .where("next.slot", "=", gone.slot)
-        .where("next.state", "=", "queued")
-        .orderBy("next.seq")
-        .limit(1),
-    )
-    .returning("id")
-    .executeTakeFirst();
-  if (next) await notify(tx, WAKE_CHANNEL, next.id);
+export async function wakeNextInQueue(
+  tx: LedgerTx,
+  gone: Pick<Deployment, "projectId" | "slot">,
+): Promise<void> {
+  const [next] = await tx.queuedIn(gone.projectId, gone.slot);
+  if (!next) return;
+  await tx.update({ id: next.id, state: "queued" }, { wakeAt: null });
+  await tx.wake(next.id);
 }

@@ -1,23 +1,40 @@
-import type { Counters } from "../rollouts/index.ts";
+import type { QueryResult, ServiceCounters } from "../rollouts/index.ts";
 
 export type ProbeResult = {
-  /** True when an HTTP answer came in time; whether its status is good is the reader's business. */
+  /** True when the other side answered in time; whether its status is good is the reader's business. */
   readonly ok: boolean;
+  /** Of an HTTP answer; null for the other kinds, and when there was none. */
   readonly status: number | null;
   readonly latencyMs: number;
-  /** Why there was no answer. */
+  /** Why there was no answer, or what was wrong with its body. */
   readonly error?: string;
   /** `x-signalbox-deployment` of the answer: the release that gave it. */
   readonly deploymentHeader?: string;
 };
 
-/** Port: one GET from outside, on a fresh connection, following no redirect. Never throws. */
-export type Probe = (
-  url: string,
-  options: { timeoutMs: number; signal?: AbortSignal },
-) => Promise<ProbeResult>;
+export type ProbeRequest = {
+  readonly type: "http" | "tcp" | "websocket";
+  /** Of `tcp` only host and port count. */
+  readonly url: string;
+  readonly timeoutMs: number;
+  /** Text that an HTTP body must have in it. */
+  readonly contains?: string | null;
+};
 
-/** Port: totals of each release since the gateway started, by target deployment id; null when it cannot be asked. */
+/** Port: one probe from outside, on a fresh connection, following no redirect. Never throws. */
+export type Probe = (request: ProbeRequest, signal?: AbortSignal) => Promise<ProbeResult>;
+
+/** One service whose canary and baseline are to be read; ids of the target. */
+export type CountersOf = {
+  readonly service: string;
+  readonly canary: string | null;
+  readonly baseline: string | null;
+};
+
+/** Port: what is measured of the traffic, and of the rest of the world. */
 export type Metrics = {
-  readCounters(): Promise<Readonly<Record<string, Counters>> | null>;
+  /** Totals since the gateway started; null when it cannot be asked. */
+  readCounters(services: readonly CountersOf[]): Promise<readonly ServiceCounters[] | null>;
+  /** One number from a metrics store. Never throws: what went wrong is in the result. */
+  query(query: { name: string; endpoint: string; query: string }, signal: AbortSignal): Promise<QueryResult>;
 };

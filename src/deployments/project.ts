@@ -1,26 +1,22 @@
-import type { Database } from "../foundation/db.ts";
 import { AppError } from "../foundation/errors.ts";
-import type { EngineTables } from "./tables.ts";
+import type { Ledger, ProjectName } from "./ledger.ts";
 
 /**
  * The project that a request means: the one named, or the only one there is.
  * @throws AppError `not_found` for an unknown name, `bad_request` when it must be named.
  */
 export async function findProject(
-  db: Database<EngineTables>,
+  ledger: Pick<Ledger, "findProjects">,
   name: string | undefined,
-): Promise<{ id: string; name: string }> {
-  const query = db.selectFrom("projects").select(["id", "name"]);
+): Promise<ProjectName> {
+  const all = await ledger.findProjects(name);
+  const [only] = all;
+  if (only && all.length === 1) return only;
   if (name !== undefined) {
-    const found = await query.where("name", "=", name).executeTakeFirst();
-    if (found) return found;
     throw new AppError("not_found", `There is no project "${name}".`, {
       hint: "GET /api/projects lists them; POST /api/projects makes one.",
     });
   }
-  const all = await query.orderBy("name").limit(11).execute();
-  const [only] = all;
-  if (only && all.length === 1) return only;
   if (!only) {
     throw new AppError("bad_request", "There is no project yet.", {
       hint: "Make one: POST /api/projects {name}.",

@@ -1,5 +1,6 @@
 import { AppError } from "../foundation/errors.ts";
 import type { Deployment } from "./record.ts";
+import { sameReleases } from "./services.ts";
 import { isActive } from "./state.ts";
 
 /** What a rollback does to the deployments of one place. */
@@ -41,7 +42,13 @@ export function chooseRollback(place: readonly Deployment[], named: Deployment |
 /** Only older ones than the live one, so that going back twice goes back twice and never in a circle. */
 function previousGood(place: readonly Deployment[], live: Deployment | null): Deployment | null {
   const good = place.filter(
-    (each) => each.state === "superseded" && isKept(each) && live !== null && each.seq < live.seq,
+    (each) =>
+      each.state === "superseded" &&
+      isKept(each) &&
+      live !== null &&
+      each.seq < live.seq &&
+      // Going back to what serves already would help nobody.
+      !sameReleases(each, live),
   );
   return good.sort((a, b) => servedAt(b) - servedAt(a))[0] ?? null;
 }
@@ -51,7 +58,7 @@ function servedAt(deployment: Deployment): number {
 }
 
 function isKept(deployment: Deployment): boolean {
-  return deployment.liveAt !== null && deployment.retiredAt === null && deployment.cleanup !== "retire";
+  return deployment.liveAt !== null && deployment.retiredAt === null && deployment.cleanup === null;
 }
 
 function checkNamed(named: Deployment, active: Deployment | null, live: Deployment | null): void {
@@ -61,7 +68,7 @@ function checkNamed(named: Deployment, active: Deployment | null, live: Deployme
       hint: "Name an earlier one, or none for the previous good one.",
     });
   }
-  if (named.liveAt === null || named.targetDeploymentId === null) {
+  if (named.liveAt === null || named.services.length === 0) {
     throw new AppError("conflict", `Deployment ${named.id} never was live (it is ${named.state}).`, {
       hint: "Name one that has served: GET /api/deploy/list?state=superseded.",
     });

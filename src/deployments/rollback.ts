@@ -1,91 +1,110 @@
-import { type Actor, audit, requireRole } from "../access/index.ts";
-import { AppError, messageOf } from "../foundation/errors.ts";
+import { type Actor, requireRole } from "../access/index.ts";
+import { AppError } from "../foundation/errors.ts";
 import type { EnvironmentName } from "../targets/target.ts";
 import { stopWithin } from "./cancel.ts";
 import { applyChange } from "./change.ts";
+import { startedNow } from "./decide-rollback.ts";
 import type { EngineDeps } from "./engine.ts";
-import { NeighbourChanged } from "./neighbours.ts";
+import { LedgerConflict, type LedgerTx, type ProjectName } from "./ledger.ts";
 import { findProject } from "./project.ts";
-import { type Deployment, placeOf } from "./record.ts";
+import { type Deployment, type RollbackFacts, slotOf } from "./record.ts";
 import { chooseRollback, type RollbackChoice } from "./rollback-choice.ts";
-import { readPlace, readSlot } from "./rollback-queries.ts";
-import { loadDeployment } from "./store.ts";
-import type { Tx } from "./tables.ts";
+import { finished, moveTraffic } from "./rollback-move.ts";
 
 export type RollbackInput = {
   readonly environment: EnvironmentName;
   readonly project?: string | undefined;
   /** The deployment to go back to. Left out: the previous good one. */
   readonly targetDeploymentId?: string | undefined;
-  /** For previews with several branches. */
+  /** For previews, of which there are several. */
   readonly branch?: string | undefined;
+  readonly pullRequest?: number | undefined;
   readonly reason?: string | undefined;
+  /** True: by the weights of its canary. Left out: as `rollback` in signalbox.yaml says. */
+  readonly stepped?: boolean | undefined;
 };
 
-export type RolledBack = { deploymentId: string; rolledBack: string[]; state: "live"; durationMs: number };
+export type RolledBack = {
+  deploymentId: string;
+  rolledBack: string[];
+  /** `rolling_back`: it goes back by steps, in the background. */
+  state: "live" | "rolling_back";
+  durationMs: number;
+};
+
+export type RollbackDeps = Pick<
+  EngineDeps,
+  | "ledger"
+  | "clock"
+  | "ids"
+  | "target"
+  | "probe"
+  | "schemaBarrier"
+  | "workerId"
+  | "wake"
+  | "onChange"
+  | "within"
+>;
 
 const TRIES = 5;
-const TARGET_TIMEOUT_MS = 20_000;
-const FINISH_TIMEOUT_MS = 30_000;
-/** An owner of this or another process stops within milliseconds of hearing of it. */
-const OWNER_LOOK_MS = 25;
-const OWNER_LOOKS = 20;
 
 /**
- * Moves traffic back, inside the request: one commit with what is meant, one call of the target, one commit with what
- * came of it. If the process dies in between, the engine finishes it from the first commit. Never builds; unfinished
- * deployments of the place are stopped, because they would take the traffic again.
- * @throws AppError `conflict` when there is nothing to go back to, `upstream` when the target did not answer (it is
- * then retried in the background, and the same key finds its result).
+ * Moves traffic back, inside the request: one commit with what is meant, one call of the target for each service, one
+ * commit with what came of it. If the process dies in between, the engine finishes it from the first commit. Never
+ * builds; unfinished deployments of the place are stopped, because they would take the traffic again.
+ * @throws AppError `conflict` when there is nothing to go back to or a contract migration stands between, `upstream`
+ * when the target did not answer (it is then retried in the background, and the same key finds its result).
  */
 export async function rollbackDeployment(
-  deps: EngineDeps,
+  deps: RollbackDeps,
   actor: Actor,
   input: RollbackInput,
   idempotencyKey?: string,
 ): Promise<RolledBack> {
   requireRole(actor, "deployer");
   const startedMs = deps.clock.monotonicMs();
-  const done = (to: string | null, rolledBack: string[]): RolledBack => ({
-    deploymentId: to ?? "",
+  const done = (to: string, rolledBack: string[], state: RolledBack["state"] = "live"): RolledBack => ({
+    deploymentId: to,
     rolledBack,
-    state: "live",
+    state,
     durationMs: Math.round((deps.clock.monotonicMs() - startedMs) * 100) / 100,
   });
   // Every round trip before the flip is time in which the bad release answers: what can be asked at once, is.
   const [earlier, project] = await Promise.all([
-    idempotencyKey === undefined ? null : findIntent(deps, actor, idempotencyKey),
-    findProject(deps.db, input.project),
+    idempotencyKey === undefined ? null : deps.ledger.findIntent(actor.id, idempotencyKey),
+    findProject(deps.ledger, input.project),
   ]);
   if (earlier) {
-    if (earlier.from_id) await finished(deps, earlier.from_id);
-    return done(earlier.to_id, [...(earlier.from_id ? [earlier.from_id] : []), ...earlier.stopped]);
+    if (earlier.fromId) await finished(deps, earlier.fromId);
+    return done(earlier.toId, [...(earlier.fromId ? [earlier.fromId] : []), ...earlier.stopped]);
   }
   for (let tries = 0; tries < TRIES; tries++) {
     const choice = await choose(deps, project, input);
+    await refuseAcrossContract(deps, project, choice, input.environment);
+    const steps = stepsBack(choice, input);
     const intent = { actor, projectId: project.id, reason: input.reason, idempotencyKey };
-    const from = await recordIntent(deps, choice, intent);
+    const from = await recordIntent(deps, choice, intent, steps);
     if (from === "conflict") continue;
-    if (from) await moveTraffic(deps, from, choice.to);
+    const rolledBack = [...(from ? [from.id] : []), ...choice.stop.map(({ id }) => id)];
     for (const { id } of choice.stop) deps.wake(id);
-    const stopped = choice.stop.map(({ id }) => id);
-    return done(choice.to.id, [...(from ? [from.id] : []), ...stopped]);
+    if (from && steps.length > 0) {
+      deps.wake(from.id);
+      return done(choice.to.id, rolledBack, "rolling_back");
+    }
+    if (from) await moveTraffic(deps, from);
+    return done(choice.to.id, rolledBack);
   }
   throw new AppError("conflict", "The environment kept changing while it was to be rolled back.", {
     hint: "Send the request again.",
   });
 }
 
-async function choose(
-  deps: EngineDeps,
-  project: { id: string; name: string },
-  input: RollbackInput,
-): Promise<RollbackChoice> {
-  const { environment, branch, targetDeploymentId } = input;
-  const read = async (slot: string) => readPlace(deps.db, project.id, slot);
-  // Only a preview's place depends on the named one's branch; the others are read while that is looked up.
+async function choose(deps: RollbackDeps, project: ProjectName, input: RollbackInput): Promise<RollbackChoice> {
+  const { environment, targetDeploymentId } = input;
+  const read = (slot: string) => deps.ledger.place(project.id, slot);
+  // Only a preview's place depends on the named one; the others are read while that is looked up.
   const usual = environment === "preview" ? null : read(environment);
-  const named = targetDeploymentId === undefined ? null : await loadDeployment(deps.db, targetDeploymentId);
+  const named = targetDeploymentId === undefined ? null : await deps.ledger.load(targetDeploymentId);
   if (
     targetDeploymentId !== undefined &&
     (named?.projectId !== project.id || named.environment !== environment)
@@ -97,10 +116,63 @@ async function choose(
       { hint: `GET /api/deploy/list?project=${project.name}&environment=${environment} lists them.` },
     );
   }
-  const place = await (usual ??
-    read(named?.slot ?? (await readSlot(deps.db, project.id, environment, branch))));
+  const place = await (usual ?? read(named?.slot ?? (await previewSlot(deps, project, input))));
   return chooseRollback(place, named);
 }
+
+/** The preview that is meant: the one named, or the only one in use. */
+async function previewSlot(
+  { ledger }: RollbackDeps,
+  project: ProjectName,
+  { branch, pullRequest }: RollbackInput,
+): Promise<string> {
+  if (branch !== undefined || pullRequest !== undefined) {
+    return slotOf("preview", branch ?? null, pullRequest ?? null);
+  }
+  const slots = await ledger.slots(project.id, "preview");
+  const [only] = slots;
+  if (only && slots.length === 1) return only.slot;
+  if (!only) return slotOf("preview", null, null);
+  const names = slots.map((each) => (each.pullRequest === null ? (each.branch ?? "") : `#${each.pullRequest}`));
+  throw new AppError("bad_request", "There are several previews, so the request must name one.", {
+    hint: `Send "branch" or "pullRequest": one of ${names.join(", ")}.`,
+  });
+}
+
+/** @throws AppError `conflict` that names the contract migration which took away what the release needs. */
+async function refuseAcrossContract(
+  deps: RollbackDeps,
+  project: ProjectName,
+  { to }: RollbackChoice,
+  environment: EnvironmentName,
+): Promise<void> {
+  const barrier = await deps.schemaBarrier(
+    { projectId: project.id, environment },
+    to.plan?.schema?.contract ?? [],
+  );
+  if (!barrier) return;
+  throw new AppError(
+    "conflict",
+    `${to.id} cannot serve any more: the contract migration "${barrier.name}" was applied on ` +
+      `${barrier.at.toISOString()} by ${barrier.by}, and its commit was made before it.`,
+    { hint: "Deploy a corrected commit that goes with the database as it is." },
+  );
+}
+
+/** The weights on the way back; none: all at once. One that is only taking traffic gives it back at once. */
+function stepsBack({ from }: RollbackChoice, { stepped }: RollbackInput): RollbackFacts["steps"] {
+  const plan = from?.plan;
+  if (from?.state !== "live" || !plan || !(stepped ?? plan.steppedRollback)) return [];
+  const { strategy } = plan;
+  const weights = strategy.kind === "canary" ? strategy.steps : [{ weight: 50, bakeMs: STEP_BACK_MS }];
+  const steps = weights
+    .filter(({ weight }) => weight > 0)
+    .map(({ weight, bakeMs }) => ({ weight, bakeMs: Math.min(bakeMs ?? STEP_BACK_MS, STEP_BACK_MS) }));
+  return [...steps, { weight: 100, bakeMs: 0 }];
+}
+
+/** Nobody wants to be on the bad release for longer than it takes to see that the old one bears the load. */
+const STEP_BACK_MS = 10_000;
 
 type Intent = {
   actor: Actor;
@@ -111,197 +183,98 @@ type Intent = {
 
 /** What is meant, in one transaction. The lease of the one that gives up its traffic is ours from then on. */
 async function recordIntent(
-  deps: EngineDeps,
+  deps: RollbackDeps,
   choice: RollbackChoice,
   intent: Intent,
+  steps: RollbackFacts["steps"],
 ): Promise<Deployment | null | "conflict"> {
   const { actor } = intent;
   const why = intent.reason
     ? `Rolled back by ${actor.name}: ${intent.reason}`
     : `Rolled back by ${actor.name}.`;
-  return deps.db
-    .transaction()
-    .execute(async (tx) => {
+  return deps.ledger
+    .transaction(async (tx) => {
       for (const each of choice.stop) {
-        const stopped = await stopWithin(
-          deps,
-          tx,
-          each,
-          `Canceled: ${actor.name} rolled the place back.`,
-          actor,
-        );
-        if (!stopped) throw new Changed();
+        const reason = `Canceled: ${actor.name} rolled the place back.`;
+        if (!(await stopWithin(deps, tx, each, reason, actor)))
+          throw new LedgerConflict("conflict", each.id);
       }
-      const from = choice.from && (await startRollingBack(deps, tx, choice.from, choice.to, why, actor));
+      const from =
+        choice.from && (await startRollingBack(deps, tx, choice.from, choice.to, why, actor, steps));
       await insertIntent(deps, tx, choice, intent);
       return from;
     })
     .catch((error) => {
-      if (error instanceof Changed) return "conflict";
+      if (error instanceof LedgerConflict) return "conflict";
       throw error;
     });
 }
 
-class Changed extends Error {}
-
 async function startRollingBack(
-  deps: EngineDeps,
-  tx: Tx,
+  deps: RollbackDeps,
+  tx: LedgerTx,
   from: Deployment,
   to: Deployment,
   reason: string,
   actor: Actor,
+  steps: RollbackFacts["steps"],
 ): Promise<Deployment> {
   const heldUntil = from.leaseUntil?.getTime();
-  const after = await applyChange(deps, tx, from, {
+  const now = deps.clock.now();
+  const after = await applyChange(tx, now, from, {
     to: "rolling_back",
     reason,
     hint: `Deployment ${to.id} serves; correct what was wrong and deploy again.`,
     actor: actor.name,
     // Not as the worker itself, whose engine may claim again what it owns.
     takeOver: { owner: `${deps.workerId}/rollback` },
+    ...(steps.length > 0 ? { release: { wakeAt: null } } : {}),
     patch: {
       rollbackToId: to.id,
-      rollbackToTargetId: to.targetDeploymentId,
-      // Its owner may have a traffic change on its way: settled only when that cannot come any more.
-      facts: { ...from.facts, ...(heldUntil === undefined ? {} : { settleAtMs: heldUntil }) },
+      outcome: "failure",
+      services: from.services.map((service) => backTo(service, to)),
+      facts: {
+        ...from.facts,
+        rollback: { ...startedNow(now), steps },
+        // Its owner may have a traffic change on its way: settled only when that cannot come any more.
+        ...(heldUntil === undefined ? {} : { settleAtMs: heldUntil }),
+      },
     },
   });
-  if (after === "conflict") throw new Changed();
+  if (after === "conflict") throw new LedgerConflict("conflict", from.id);
   return after;
 }
 
-async function insertIntent(deps: EngineDeps, tx: Tx, choice: RollbackChoice, intent: Intent): Promise<void> {
+/** A service that the other deployment did not have yet keeps its traffic: there is nothing to go back to. */
+function backTo(service: Deployment["services"][number], to: Deployment): Deployment["services"][number] {
+  const former = to.services.find((each) => each.name === service.name);
+  const rollbackToTargetId = former?.targetDeploymentId ?? null;
+  return { ...service, rollbackToTargetId, rollbackToUrl: former?.url ?? null };
+}
+
+async function insertIntent(
+  deps: RollbackDeps,
+  tx: LedgerTx,
+  choice: RollbackChoice,
+  intent: Intent,
+): Promise<void> {
   const { actor, projectId, reason, idempotencyKey } = intent;
-  const id = deps.ids("rbk");
   const at = deps.clock.now();
   const stopped = choice.stop.map((each) => each.id);
-  const from = choice.from?.id ?? null;
-  await tx
-    .insertInto("deployment_rollbacks")
-    .values({
-      id,
-      project_id: projectId,
-      from_id: from,
-      to_id: choice.to.id,
-      stopped: JSON.stringify(stopped),
-      reason: reason ?? null,
-      actor_id: actor.id,
-      actor_name: actor.name,
-      idempotency_key: idempotencyKey ?? null,
-      created_at: at,
-    })
-    .execute();
+  const fromId = choice.from?.id ?? null;
+  await tx.intent({
+    id: deps.ids("rbk"),
+    projectId,
+    fromId,
+    toId: choice.to.id,
+    stopped,
+    reason: reason ?? null,
+    actorId: actor.id,
+    actorName: actor.name,
+    idempotencyKey: idempotencyKey ?? null,
+    createdAt: at,
+  });
   const subject = { type: "deployment", id: choice.to.id };
-  await audit(tx, { actor, action: "deployment.rollback", subject, details: { from, stopped, reason }, at });
-}
-
-async function findIntent({ db }: EngineDeps, actor: Actor, key: string) {
-  return db
-    .selectFrom("deployment_rollbacks")
-    .select(["from_id", "to_id", "stopped"])
-    .where((eb) => eb(eb.fn.coalesce("actor_id", eb.val("")), "=", actor.id ?? ""))
-    .where("idempotency_key", "=", key)
-    .executeTakeFirst();
-}
-
-/** The target's call and the second commit. What goes wrong here is finished by the engine. */
-async function moveTraffic(deps: EngineDeps, taken: Deployment, to: Deployment): Promise<void> {
-  const from = await ownerStopped(deps, taken);
-  const place = placeOf(from);
-  if (!place || !from.targetDeploymentId || !to.targetDeploymentId) {
-    throw new AppError("internal", `Deployment ${from.id} or ${to.id} has no release at the target.`);
-  }
-  try {
-    const change = { place, from: from.targetDeploymentId, to: to.targetDeploymentId };
-    await deps.target.rollback(change, AbortSignal.timeout(TARGET_TIMEOUT_MS));
-  } catch (error) {
-    await handOver(deps, from);
-    throw new AppError("upstream", `The target did not take the rollback: ${messageOf(error)}`, {
-      hint: `It is tried again in the background: GET /api/deploy/status/${from.id}.`,
-      cause: error,
-    });
-  }
-  const settleAt = from.facts.settleAtMs;
-  if (settleAt !== undefined && settleAt > deps.clock.now().getTime()) return handOver(deps, from);
-  const after = await deps.db
-    .transaction()
-    .execute((tx) =>
-      applyChange(deps, tx, from, {
-        to: "rolled_back",
-        reason: from.reason ?? "Rolled back.",
-        ...(from.hint === null ? {} : { hint: from.hint }),
-        patch: { weight: 0 },
-        release: { wakeAt: null },
-      }),
-    )
-    .catch((error) => {
-      if (error instanceof NeighbourChanged) return "conflict" as const;
-      throw error;
-    });
-  if (after === "conflict") await finished(deps, from.id);
-}
-
-/**
- * Waits a moment for a former owner to say that it has stopped, so that no traffic change of its can come after ours.
- * One that cannot say so any more is waited out by the engine.
- */
-async function ownerStopped(deps: EngineDeps, taken: Deployment): Promise<Deployment> {
-  const settleAt = taken.facts.settleAtMs;
-  if (settleAt === undefined || settleAt <= deps.clock.now().getTime()) return taken;
-  const changed = new AbortController();
-  const stop = deps.onChange(taken.id, () => changed.abort(new Error("changed")));
-  deps.wake(taken.id);
-  try {
-    for (let looks = 0; looks < OWNER_LOOKS; looks++) {
-      const now = await loadDeployment(deps.db, taken.id);
-      if (now?.leaseToken !== taken.leaseToken || now.facts.settleAtMs === undefined) return now ?? taken;
-      await deps.clock
-        .sleep(OWNER_LOOK_MS, changed.signal.aborted ? undefined : changed.signal)
-        .catch(() => {});
-    }
-    return taken;
-  } finally {
-    stop();
-  }
-}
-
-/** Gives the lease back, so that the engine goes on at once. */
-async function handOver(deps: EngineDeps, from: Deployment): Promise<void> {
-  await applyChange(deps, deps.db, from, { release: { wakeAt: null } });
-  deps.wake(from.id);
-}
-
-/** Waits until a deployment has left `rolling_back`. @throws AppError `upstream` when that failed, `timeout`. */
-async function finished(deps: EngineDeps, id: string): Promise<void> {
-  const late = AbortSignal.timeout(FINISH_TIMEOUT_MS);
-  deps.wake(id);
-  for (;;) {
-    const changed = Promise.withResolvers<void>();
-    const stop = deps.onChange(id, changed.resolve);
-    late.addEventListener("abort", () => changed.resolve(), { once: true });
-    try {
-      const now = await loadDeployment(deps.db, id);
-      if (now?.state === "failed") {
-        throw new AppError(
-          "upstream",
-          now.reason ?? "The rollback failed.",
-          now.hint === null ? {} : { hint: now.hint },
-        );
-      }
-      if (now?.state !== "rolling_back") return;
-      if (late.aborted) {
-        throw new AppError(
-          "timeout",
-          `Rolling back ${id} takes longer than ${FINISH_TIMEOUT_MS / 1_000} s.`,
-          {
-            hint: `It goes on in the background: GET /api/deploy/status/${id}.`,
-          },
-        );
-      }
-      await changed.promise;
-    } finally {
-      stop();
-    }
-  }
+  const details = { from: fromId, stopped, reason };
+  await tx.audit({ actor, action: "deployment.rollback", subject, details, at });
 }

@@ -7,6 +7,7 @@ import type { EngineDeps } from "./engine.ts";
 import { listDeployments } from "./list.ts";
 import { rollbackDeployment } from "./rollback.ts";
 import * as schemas from "./schemas.ts";
+import { signalRollout } from "./signal-rollout.ts";
 import { readStatus } from "./status.ts";
 import { streamStatus } from "./stream.ts";
 import { triggerDeployment } from "./trigger.ts";
@@ -72,6 +73,29 @@ const cancel = createRoute({
   },
 });
 
+const SIGNALS = {
+  pause: "Holds the rollout where it is (deployer)",
+  resume: "Goes on with a rollout that is paused (deployer)",
+  advance: "Ends this stage of the rollout now (deployer)",
+  promote: "Skips what is left of the rollout: all traffic (deployer)",
+  abort: "Takes the traffic back (deployer)",
+} as const;
+
+const signalRoute = (kind: keyof typeof SIGNALS) =>
+  createRoute({
+    method: "post",
+    path: `/${kind}/{deploymentId}`,
+    summary: SIGNALS[kind],
+    security,
+    request: { params: idParam, body: { required: false, content: json(schemas.SignalBody) } },
+    responses: {
+      202: {
+        description: "Said; the status tells what came of it",
+        content: json(z.object({ deployment: schemas.DeploymentBody })),
+      },
+    },
+  });
+
 /** `/api/deploy`. Wants the actor in `c.var.actor`. */
 export function deploymentRoutes(deps: EngineDeps): OpenAPIHono<ActorEnv> {
   const routes = createRouter<ActorEnv>();
@@ -85,6 +109,14 @@ export function deploymentRoutes(deps: EngineDeps): OpenAPIHono<ActorEnv> {
     await readStatus(deps.db, id, after);
     return streamSSE(c, (stream) => streamStatus(deps, stream, { id, after, signal: c.req.raw.signal }));
   });
+  for (const kind of Object.keys(SIGNALS) as (keyof typeof SIGNALS)[]) {
+    routes.openapi(signalRoute(kind), async (c) => {
+      const { deploymentId } = c.req.valid("param");
+      const { reason } = c.req.valid("json") ?? {};
+      const after = await signalRollout(deps, c.var.actor, { deploymentId, kind, reason });
+      return c.json({ deployment: await viewOne(deps.db, after) }, 202);
+    });
+  }
   return routes
     .openapi(trigger, async (c) => {
       const body = c.req.valid("json");

@@ -1,6 +1,7 @@
 import { AppError, messageOf } from "../foundation/errors.ts";
-import type { Step } from "./reconcile.ts";
+import type { Patch, Step } from "./reconcile.ts";
 import type { Deployment, Facts } from "./record.ts";
+import { failed, takeBack } from "./step.ts";
 
 /** Tries of one state's work before it is given up. With the waits below that is about a minute. */
 const MAX_ATTEMPTS = 10;
@@ -30,39 +31,41 @@ export function setback(deployment: Deployment, error: unknown, now: Date): Step
   if (deployment.state === "rolling_back" || deployment.state === "queued") return retry;
   const final = error instanceof AppError && FINAL_CODES.has(error.code);
   if (!final && count < MAX_ATTEMPTS) return retry;
-  return giveUp(deployment, error, facts);
+  return giveUp(deployment, error, facts, final ? "failure" : "error");
 }
 
-function giveUp(deployment: Deployment, error: unknown, facts: Facts): Step {
+function giveUp(
+  deployment: Deployment,
+  error: unknown,
+  facts: Facts,
+  outcome: "failure" | "error",
+): Step {
   const reason = messageOf(error);
   const hint =
     (error instanceof AppError ? error.hint : undefined) ??
     "See that the target can be reached, then deploy again.";
   switch (deployment.state) {
     case "preparing":
-      return { do: "move", to: "failed", reason, hint, patch: { facts } };
+      return failed(reason, { hint, outcome, patch: { facts } });
     case "building":
-      return { do: "move", to: "failed", reason, hint, patch: { facts, ...buildCleanup(deployment) } };
+      return failed(reason, { hint, outcome, patch: { facts, cleanup: "cancel_build" } });
     case "verifying":
     case "awaiting_approval":
     case "migrating":
     case "releasing":
-      return { do: "move", to: "failed", reason, hint, patch: { facts, cleanup: "retire" } };
+      return failed(reason, { hint, outcome, patch: { facts, cleanup: "retire" } });
     case "shifting":
-      return shiftingGivenUp(deployment, reason, hint, facts);
+      return { ...takeBack(deployment, reason, { facts }, outcome), hint } as Step;
+    case "live":
+      // The release serves all the same; the next deployment's contract takes the same files up again.
+      return { do: "wait", until: new Date(0), patch: givenUp(deployment, facts, reason) };
     default:
       // A settled one: the clean-up is not worth more tries; the target's own collection takes the rest.
       return { do: "wait", until: new Date(0), patch: { facts, cleanup: null } };
   }
 }
 
-function buildCleanup(deployment: Deployment) {
-  return deployment.targetDeploymentId === null ? {} : ({ cleanup: "cancel_build" } as const);
-}
-
-function shiftingGivenUp(deployment: Deployment, reason: string, hint: string, facts: Facts): Step {
-  if (deployment.previousTargetId === null)
-    return { do: "move", to: "failed", reason, hint, patch: { facts } };
-  const patch = { facts, rollbackToTargetId: deployment.previousTargetId };
-  return { do: "move", to: "rolling_back", reason, hint, patch };
+function givenUp({ cleanup }: Deployment, facts: Facts, reason: string): Patch {
+  if (cleanup !== null) return { facts, cleanup: null };
+  return { contractAt: null, facts: { ...facts, problem: `Its contract migrations were given up: ${reason}` } };
 }

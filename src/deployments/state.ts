@@ -8,10 +8,11 @@ export const TRANSITIONS = {
   queued: ["preparing", "failed", "canceled", "superseded"],
   preparing: ["building", "failed", "canceled"],
   building: ["verifying", "failed", "canceled"],
-  verifying: ["awaiting_approval", "releasing", "failed", "canceled"],
+  verifying: ["awaiting_approval", "migrating", "releasing", "failed", "canceled"],
   awaiting_approval: ["migrating", "releasing", "rejected", "failed", "canceled"],
   migrating: ["releasing", "failed", "canceled"],
-  releasing: ["shifting", "failed", "canceled"],
+  // Back to waiting: what was approved is asked for again at the last moment, and may not hold any more.
+  releasing: ["shifting", "awaiting_approval", "failed", "canceled"],
   shifting: ["live", "rolling_back", "failed"],
   live: ["superseded", "rolling_back"],
   rolling_back: ["rolled_back", "failed"],

@@ -1,10 +1,12 @@
 import type { Database } from "../foundation/db.ts";
 import { noSuchDeployment } from "./cancel.ts";
-import { loadDeployment } from "./store.ts";
+import { loadDeployment } from "./ledger-queries.ts";
+import type { Deployment } from "./record.ts";
+import { movingServices } from "./services.ts";
 import type { EngineTables } from "./tables.ts";
 import { type DeploymentView, viewOne } from "./view.ts";
 
-export type LogLine = { seq: number; at: string; stream: string; text: string };
+export type LogLine = { seq: number; at: string; stream: string; service: string; text: string };
 
 export type Status = { deployment: DeploymentView; logs: LogLine[]; nextLog: number; logsComplete: boolean };
 
@@ -22,7 +24,7 @@ export async function readStatus(db: Database<EngineTables>, id: string, after: 
   const view = await viewOne(db, deployment);
   const rows = await db
     .selectFrom("deployment_logs")
-    .select(["seq", "at", "stream", "text"])
+    .select(["seq", "at", "stream", "service", "text"])
     .where("deployment_id", "=", id)
     .where("seq", ">", Math.min(after, SEQ_MAX))
     .orderBy("seq")
@@ -33,6 +35,11 @@ export async function readStatus(db: Database<EngineTables>, id: string, after: 
     logs: rows.map((row) => ({ ...row, at: row.at.toISOString() })),
     nextLog: rows.at(-1)?.seq ?? after,
     logsComplete:
-      (deployment.logsComplete || deployment.targetDeploymentId === null) && rows.length < LOG_PAGE,
+      (deployment.logsComplete || !hasBuilds(deployment)) && rows.length < LOG_PAGE,
   };
+}
+
+/** One that was never built has no log, and what is unchanged has its log elsewhere. */
+function hasBuilds(deployment: Deployment): boolean {
+  return movingServices(deployment).some((service) => service.targetDeploymentId !== null);
 }

@@ -1,8 +1,8 @@
 import type { ColumnType, Generated, Kysely } from "kysely";
 import type { AccessTables } from "../access/index.ts";
 import type { EnvironmentName } from "../targets/target.ts";
-import type { Commit, Source } from "./plan-source.ts";
-import type { Cleanup, Deployment, Facts, Plan } from "./record.ts";
+import type { Source } from "./plan-source.ts";
+import type { Cleanup, Deployment, DeploymentOutcome, Facts, Plan, ServiceRelease } from "./record.ts";
 import type { State } from "./state.ts";
 
 type Json<T> = ColumnType<T, string, string>;
@@ -14,6 +14,7 @@ export type DeploymentRow = {
   environment: EnvironmentName;
   slot: string;
   branch: string | null;
+  pull_request: number | null;
   commit_sha: string | null;
   commit_message: string | null;
   dirty: boolean;
@@ -31,18 +32,13 @@ export type DeploymentRow = {
   wake_at: Date | null;
   plan: Json<Plan> | null;
   facts: ColumnType<Facts, string | undefined, string>;
-  target_deployment_id: string | null;
-  url: string | null;
-  urls: ColumnType<string[], string | undefined, string>;
-  kind: "static" | "server" | "unknown" | null;
-  reused: Generated<boolean>;
-  build_started_at: Date | null;
+  services: ColumnType<ServiceRelease[], string | undefined, string>;
   weight: Generated<number>;
-  previous_target_id: string | null;
   rollback_to_id: string | null;
-  rollback_to_target_id: string | null;
   rollback_of: string | null;
   cleanup: Cleanup | null;
+  contract_at: Date | null;
+  outcome: DeploymentOutcome | null;
   logs_complete: Generated<boolean>;
   live_at: Date | null;
   retired_at: Date | null;
@@ -67,7 +63,23 @@ export type EngineTables = AccessTables & {
     actor_name: string;
     lease_token: number;
   };
-  deployment_logs: { deployment_id: string; seq: number; at: Date; stream: string; text: string };
+  deployment_signals: {
+    id: Generated<number>;
+    deployment_id: string;
+    kind: "pause" | "resume" | "advance" | "promote" | "abort";
+    reason: string | null;
+    actor_name: string;
+    at: Date;
+  };
+  deployment_logs: {
+    deployment_id: string;
+    seq: number;
+    service: string;
+    line: number;
+    at: Date;
+    stream: string;
+    text: string;
+  };
   deployment_rollbacks: {
     id: string;
     project_id: string;
@@ -105,7 +117,8 @@ export function toDeployment(row: SelectedRow): Deployment {
     environment: row.environment,
     slot: row.slot,
     branch: row.branch,
-    commit: commitOf(row),
+    pullRequest: row.pull_request,
+    commit: { sha: row.commit_sha, message: row.commit_message, dirty: row.dirty },
     source: row.source,
     force: row.force,
     generation: row.generation,
@@ -115,32 +128,86 @@ export function toDeployment(row: SelectedRow): Deployment {
     reason: row.reason,
     hint: row.hint,
     leaseToken: row.lease_token,
+    leaseOwner: row.lease_owner,
     leaseUntil: row.lease_until,
     wakeAt: row.wake_at,
     plan: row.plan,
     facts: row.facts,
-    targetDeploymentId: row.target_deployment_id,
-    url: row.url,
-    urls: row.urls,
-    kind: row.kind,
-    reused: row.reused,
-    buildStartedAt: row.build_started_at,
+    services: row.services,
     weight: row.weight,
-    previousTargetId: row.previous_target_id,
     rollbackToId: row.rollback_to_id,
-    rollbackToTargetId: row.rollback_to_target_id,
     rollbackOf: row.rollback_of,
     cleanup: row.cleanup,
+    contractAt: row.contract_at,
+    outcome: row.outcome,
     logsComplete: row.logs_complete,
     liveAt: row.live_at,
     retiredAt: row.retired_at,
+    actorId: row.actor_id,
     actor: row.actor_name,
+    idempotencyKey: row.idempotency_key,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     finishedAt: row.finished_at,
   };
 }
 
-function commitOf(row: SelectedRow): Commit {
-  return { sha: row.commit_sha, message: row.commit_message, dirty: row.dirty };
+type Field = Exclude<keyof Deployment, "seq" | "project" | "commit">;
+
+/** Each field's column; `commit` is three. Those of `JSON_FIELDS` are written as JSON. */
+const COLUMNS: Readonly<Record<Field, keyof DeploymentRow>> = {
+  id: "id",
+  projectId: "project_id",
+  environment: "environment",
+  slot: "slot",
+  branch: "branch",
+  pullRequest: "pull_request",
+  source: "source",
+  force: "force",
+  generation: "generation",
+  state: "state",
+  stateSince: "state_since",
+  deadlineAt: "deadline_at",
+  reason: "reason",
+  hint: "hint",
+  leaseToken: "lease_token",
+  leaseOwner: "lease_owner",
+  leaseUntil: "lease_until",
+  wakeAt: "wake_at",
+  plan: "plan",
+  facts: "facts",
+  services: "services",
+  weight: "weight",
+  rollbackToId: "rollback_to_id",
+  rollbackOf: "rollback_of",
+  cleanup: "cleanup",
+  contractAt: "contract_at",
+  outcome: "outcome",
+  logsComplete: "logs_complete",
+  liveAt: "live_at",
+  retiredAt: "retired_at",
+  actorId: "actor_id",
+  actor: "actor_name",
+  idempotencyKey: "idempotency_key",
+  createdAt: "created_at",
+  updatedAt: "updated_at",
+  finishedAt: "finished_at",
+};
+
+const JSON_FIELDS = new Set<string>(["source", "plan", "facts", "services"] satisfies Field[]);
+
+/** The columns of what is given; fields that are undefined are left out. */
+export function toColumns(fields: Partial<Omit<Deployment, "seq" | "project">>): Record<string, unknown> {
+  const columns: Record<string, unknown> = {};
+  for (const [field, value] of Object.entries(fields)) {
+    if (value === undefined) continue;
+    if (field === "commit") {
+      const { sha, message, dirty } = value as Deployment["commit"];
+      Object.assign(columns, { commit_sha: sha, commit_message: message, dirty });
+    } else {
+      const asJson = JSON_FIELDS.has(field) && value !== null;
+      columns[COLUMNS[field as Field]] = asJson ? JSON.stringify(value) : value;
+    }
+  }
+  return columns;
 }

@@ -6,42 +6,80 @@ import {
   systemActor,
 } from "../../src/access/index.ts";
 import {
+  type CountersOf,
   type DeploymentView,
   deploymentRoutes,
   type Engine,
+  type EngineOptions,
+  type HealthPolicy,
+  type Plan,
   type Preparation,
+  type PrepareInput,
+  type ServicePreparation,
   startEngine,
 } from "../../src/deployments/index.ts";
 import type { EngineTables } from "../../src/deployments/tables.ts";
 import { systemClock } from "../../src/foundation/clock.ts";
 import { createDatabase, type Database } from "../../src/foundation/db.ts";
 import { createApi } from "../../src/foundation/http.ts";
+import { AppError } from "../../src/foundation/errors.ts";
 import { randomIds } from "../../src/foundation/ids.ts";
 import { silentLog } from "../../src/foundation/log.ts";
+import { type GateTables, readGateFacts } from "../../src/gates/index.ts";
+import { LATENCY_BOUNDS_MS, type ServiceCounters, type Strategy } from "../../src/rollouts/index.ts";
 import { type FreshDatabase, freshDatabase } from "../support/database.ts";
 import { createSimulatedTarget, type SimulatedTarget } from "./simulated-target.ts";
 
-export const PREPARATION: Omit<Preparation, "branch" | "commit"> = {
-  files: [{ path: "index.html", sha1: "a".repeat(40), size: 1, mode: 0o100644 }],
+export const HEALTH: HealthPolicy = {
+  checks: [{ type: "http", path: "/", expectStatus: [200, 399], contains: null }],
+  timeoutMs: 1_000,
+  intervalMs: 20,
+  minHealthyMs: null,
+  graceMs: 0,
+  deadlineMs: 5_000,
+};
+
+export const PLAN: Plan = {
+  strategy: { kind: "instant" },
+  gate: { approvals: null, waitMs: 0 },
+  schema: null,
+  progressDeadlineMs: null,
+  rollbackWindowMs: 3_600_000,
+  steppedRollback: false,
+  drainMs: 0,
+};
+
+export const SERVICE: Omit<ServicePreparation, "targetProject" | "targetProjectId"> = {
+  name: "app",
   settings: {},
   env: {},
-  strategy: { kind: "instant" },
-  health: {
-    path: "/",
-    timeoutMs: 1_000,
-    intervalMs: 20,
-    minHealthyMs: null,
-    deadlineMs: 5_000,
-    expectStatus: [200, 399],
-  },
-  targetProjectId: "prj_shop",
+  health: HEALTH,
+  inputs: "same",
 };
+
+export type StandPreparation = {
+  readonly plan: Plan;
+  /** One of this name has the project's own hosts; any other `<project>-<name>`. */
+  readonly services: readonly (typeof SERVICE)[];
+};
+
+export const PREPARATION: StandPreparation = { plan: PLAN, services: [SERVICE] };
+
+/** What the environment's strategy is. */
+export function withStrategy(strategy: Strategy): StandPreparation {
+  return { ...PREPARATION, plan: { ...PLAN, strategy } };
+}
 
 export type World = {
   /** Status that each release answers with; 200 when it is not named. */
   readonly status: Map<string, number>;
   readonly counters: Record<string, { requests: number; errors5xx: number }>;
-  preparation: Omit<Preparation, "branch" | "commit">;
+  preparation: StandPreparation;
+  /** Phases that were applied, `expand dep_1`; a phase named in `failing` fails. */
+  readonly migrated: string[];
+  failing: "expand" | "contract" | null;
+  /** What stands between the database and any earlier release. */
+  barrier: Awaited<ReturnType<EngineOptions["schemaBarrier"]>>;
   /** Awaited by every `prepare`. */
   prepareGate: Promise<unknown>;
 };
@@ -66,6 +104,9 @@ export async function engineStand(): Promise<Stand> {
     status: new Map(),
     counters: {},
     preparation: PREPARATION,
+    migrated: [],
+    failing: null,
+    barrier: null,
     prepareGate: Promise.resolve(),
   };
   const engines: Engine[] = [];
@@ -80,15 +121,31 @@ export async function engineStand(): Promise<Stand> {
       log: silentLog,
       workerId: randomIds("wrk"),
       target,
-      metrics: { readCounters: async () => world.counters },
-      probe: async (url) => ({ ok: true, latencyMs: 1, ...answerOf(url, target, world.status) }),
+      metrics: {
+        readCounters: async (services) => services.map((each) => countersOf(each, world)),
+        query: async ({ name }) => ({ name, value: null, error: "no metrics store here" }),
+      },
+      probe: async ({ url }) => ({ ok: true, latencyMs: 1, ...answerOf(url, target, world.status) }),
       prepare: async (input, signal) => {
         const aborted = new Promise((_, reject) =>
           signal.addEventListener("abort", () => reject(signal.reason)),
         );
         await Promise.race([world.prepareGate, aborted]);
-        return { ...world.preparation, branch: input.branch, commit: input.commit };
+        return prepared(world.preparation, input);
       },
+      readGate: ({ id, projectId, environment }) =>
+        readGateFacts(db as unknown as Database<GateTables>, {
+          deploymentId: id,
+          projectId,
+          environment,
+          now: systemClock.now(),
+        }),
+      migrateSchema: async ({ deploymentId, phase }) => {
+        if (world.failing === phase) throw new AppError("unprocessable", `${phase} failed.`, { hint: "Mend it." });
+        world.migrated.push(`${phase} ${deploymentId}`);
+        return { applied: [], version: null };
+      },
+      schemaBarrier: async () => world.barrier,
       resupply: async () => {},
       requireSource: async () => {},
     });
@@ -113,6 +170,29 @@ export async function engineStand(): Promise<Stand> {
   };
 }
 
+function prepared({ plan, services }: StandPreparation, input: PrepareInput): Preparation {
+  const { project, branch, commit } = input;
+  return {
+    files: [{ path: "index.html", sha1: "a".repeat(40), size: 1, mode: 0o100644 }],
+    services: services.map((service) => {
+      const targetProject = service.name === "app" ? project : `${project}-${service.name}`;
+      return { ...service, targetProject, targetProjectId: `prj_${targetProject}` };
+    }),
+    plan,
+    branch,
+    commit,
+  };
+}
+
+function countersOf({ service, canary, baseline }: CountersOf, { counters }: World): ServiceCounters {
+  const read = (release: string | null) => {
+    const { requests, errors5xx } = counters[release ?? ""] ?? { requests: 0, errors5xx: 0 };
+    const latency = [...LATENCY_BOUNDS_MS.map(() => requests), requests];
+    return { requests, errors5xx, latency, latencySumMs: requests };
+  };
+  return { service, canary: read(canary), baseline: read(baseline) };
+}
+
 function answerOf(
   url: string,
   target: SimulatedTarget,
@@ -120,9 +200,8 @@ function answerOf(
 ): { status: number; deploymentHeader?: string } {
   const host = new URL(url).hostname.replace(".localhost", "");
   if (host.startsWith("dpl_")) return { status: status.get(host) ?? 200 };
-  const [project = "", environment = ""] = host.split("-");
-  const traffic = target.trafficAt({ project, environment: environment as "production", branch: "main" });
-  const serving = Object.keys(traffic)[0];
+  const place = [...target.places].find(([key]) => key.replaceAll("/", "-") === host);
+  const serving = Object.keys(place?.[1] ?? {})[0];
   return serving ? { status: status.get(serving) ?? 200, deploymentHeader: serving } : { status: 404 };
 }
 

@@ -1,3 +1,4 @@
+import { LedgerConflict } from "../../src/deployments/ledger.ts";
 import { AppError } from "../../src/foundation/errors.ts";
 import type { Random } from "./random.ts";
 
@@ -7,7 +8,7 @@ export type Fault =
   /** The process dies before the call has its effect, or after it and before anything else. */
   | "crash_before"
   | "crash_after"
-  /** The call fails without effect. */
+  /** The call fails without effect: no connection, a 5xx, a 429. */
   | "fail"
   /** The effect happens, the answer is lost. */
   | "lost_reply"
@@ -15,7 +16,9 @@ export type Fault =
   /** The effect happens twice. */
   | "duplicate"
   /** The process is suspended before the call for longer than its lease; others go on meanwhile. */
-  | "stall";
+  | "stall"
+  /** The database refuses the transaction because of another one (Postgres 40001). */
+  | "serialization";
 
 /** Which fault the `index`-th call of a run meets. */
 export type FaultPlan = (index: number, call: string) => Fault;
@@ -35,6 +38,7 @@ const ALL: readonly Fault[] = [
   "delay",
   "duplicate",
   "stall",
+  "serialization",
 ];
 
 /** Faults of a mix that the seed draws, until call `until`: afterwards all must come to rest. */
@@ -47,42 +51,61 @@ export function randomFaults(random: Random, until: number): FaultPlan {
 /** The process is gone: nothing of its memory may be used again. */
 export class Crash extends Error {}
 
+/** A process as the faults see it. */
+export type Victim = { readonly name: string; dead: boolean };
+
 export type Faulty = {
   readonly plan: FaultPlan;
   count: number;
   readonly trace: string[];
   readonly elapse: (ms: number) => void;
   /** Lets the other workers take turns while this one is suspended. */
-  readonly othersGoOn: (worker: { dead: boolean }) => Promise<void>;
+  readonly othersGoOn: (victim: Victim) => Promise<void>;
   /** Says what must hold, after every call that may change something. */
-  readonly check: () => Promise<void>;
+  readonly check: () => void;
+};
+
+export type PortCall = {
+  readonly name: string;
+  /** It may be delivered twice. */
+  readonly repeatable: boolean;
+  /** Others may go on before it. What is looked at side by side is not suspended: the order must be one. */
+  readonly stallable: boolean;
+  readonly writes: boolean;
+  /** A transaction: it may be refused because of another one. */
+  readonly serializable: boolean;
 };
 
 const STALL_MS = 11_000;
 const DELAY_MS = 3_000;
+const PROVIDER_FAULTS = ["answered 503", "answered 429", "did not answer"];
 
-/** Makes one call of a port under the plan's fault. `repeatable`: it may be delivered twice. */
+/** Makes one call of a port under the plan's fault. */
 export async function underFaults<T>(
   faulty: Faulty,
-  worker: { readonly name: string; dead: boolean },
-  call: { name: string; repeatable: boolean; stallable: boolean; writes: boolean },
+  victim: Victim,
+  call: PortCall,
   act: () => Promise<T>,
 ): Promise<T> {
-  if (worker.dead) throw new Crash(`${worker.name} is dead`);
-  const fault = faulty.plan(faulty.count++, call.name);
-  faulty.trace.push(`${worker.name} ${call.name}${fault === "none" ? "" : ` !${fault}`}`);
+  if (victim.dead) throw new Crash(`${victim.name} is dead`);
+  const index = faulty.count++;
+  const fault = faulty.plan(index, call.name);
+  faulty.trace.push(fault === "none" ? `${victim.name} ${call.name}` : `${victim.name} ${call.name} !${fault}`);
   switch (fault) {
     case "crash_before":
-      return die(worker);
+      return die(victim);
     case "fail":
-      throw new AppError("upstream", `${call.name} failed (simulated)`);
+      throw new AppError("upstream", `${call.name} ${PROVIDER_FAULTS[index % 3]} (simulated)`);
+    case "serialization":
+      if (call.serializable) throw new LedgerConflict("conflict", "40001 (simulated)");
+      break;
     case "delay":
       faulty.elapse(DELAY_MS);
       break;
     case "stall":
       if (call.stallable) {
         faulty.elapse(STALL_MS);
-        await faulty.othersGoOn(worker);
+        await faulty.othersGoOn(victim);
       }
       break;
     case "duplicate":
@@ -91,14 +114,14 @@ export async function underFaults<T>(
     default:
   }
   const result = await act();
-  if (call.writes) await faulty.check();
-  if (fault === "crash_after") return die(worker);
+  if (call.writes) faulty.check();
+  if (fault === "crash_after") return die(victim);
   if (fault === "lost_reply")
     throw new AppError("upstream", `the answer of ${call.name} was lost (simulated)`);
   return result;
 }
 
-function die(worker: { readonly name: string; dead: boolean }): never {
-  worker.dead = true;
-  throw new Crash(`${worker.name} crashed`);
+function die(victim: Victim): never {
+  victim.dead = true;
+  throw new Crash(`${victim.name} crashed`);
 }

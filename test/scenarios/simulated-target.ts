@@ -19,30 +19,32 @@ export type Behaviour = {
 };
 
 type Built = { input: BuildInput; looks: number; canceled: boolean; retired: boolean; was: Behaviour };
+type PlaceKey = Pick<Place, "project" | "environment" | "branch" | "pullRequest">;
 
 export type SimulatedTarget = Target & {
   readonly behaviour: Behaviour;
-  /** Every effect that really happened, in order: `build dep_1:1:build`, `shift dpl_2 50`. */
+  /** Every effect that really happened, in order: `build dep_1:1:build:app`, `shift dpl_2 50`. */
   readonly effects: string[];
   readonly builds: ReadonlyMap<string, Built>;
   readonly retired: () => string[];
-  trafficAt(place: Pick<Place, "project" | "environment" | "branch">): Traffic;
+  /** By place: `shop/production`, `shop/preview/main`. */
+  readonly places: ReadonlyMap<string, Traffic>;
+  readonly held: ReadonlySet<string>;
+  trafficAt(place: PlaceKey): Traffic;
 };
 
 /**
  * A target that is a few maps. Like a real one it knows keys, never forgets traffic, and has no idea of deployments.
  */
-export function createSimulatedTarget(now: () => Date): SimulatedTarget {
-  const behaviour: Behaviour = {
-    buildLooks: 0,
-    build: "ready",
-    kind: "static",
-    splits: true,
-    log: ["built"],
-  };
+export function createSimulatedTarget(
+  now: () => Date,
+  behaviourOf?: (input: BuildInput) => Partial<Behaviour>,
+): SimulatedTarget {
+  const behaviour: Behaviour = { buildLooks: 0, build: "ready", kind: "static", splits: true, log: ["built"] };
   const byKey = new Map<string, string>();
   const builds = new Map<string, Built>();
   const traffic = new Map<string, Record<string, number>>();
+  const held = new Set<string>();
   const effects: string[] = [];
   const find = (id: string): Built => built(builds, id);
 
@@ -52,6 +54,8 @@ export function createSimulatedTarget(now: () => Date): SimulatedTarget {
     behaviour,
     effects,
     builds,
+    places: traffic,
+    held,
     retired: () => [...builds].filter(([, built]) => built.retired).map(([id]) => id),
     trafficAt: (place) => traffic.get(keyOf(place)) ?? {},
     ensureProject: async (name) => ({ targetProjectId: `prj_${name}` }),
@@ -61,7 +65,8 @@ export function createSimulatedTarget(now: () => Date): SimulatedTarget {
       if (known) return { kind: "accepted", targetDeploymentId: known };
       const id = `dpl_${builds.size + 1}`;
       byKey.set(input.key, id);
-      builds.set(id, { input, looks: 0, canceled: false, retired: false, was: { ...behaviour } });
+      const was = { ...behaviour, ...behaviourOf?.(input) };
+      builds.set(id, { input, looks: 0, canceled: false, retired: false, was });
       effects.push(`build ${input.key}`);
       return { kind: "accepted", targetDeploymentId: id };
     },
@@ -77,15 +82,13 @@ export function createSimulatedTarget(now: () => Date): SimulatedTarget {
       find(id).canceled = true;
       effects.push(`cancel ${id}`);
     },
-    hosts: ({ project, environment }) => [`${project}-${environment}.localhost`],
+    hosts: (place) => [`${keyOf(place).replaceAll("/", "-")}.localhost`],
     publicUrl: (host) => `http://${host}:8080`,
     traffic: async (place) => ({ ...(traffic.get(keyOf(place)) ?? {}) }),
     async shift({ place, from, to, weight }) {
       if (weight < 100 && !behaviour.splits) return "unsupported";
-      traffic.set(
-        keyOf(place),
-        weight === 100 || from === null ? { [to]: 100 } : { [from]: 100 - weight, [to]: weight },
-      );
+      const whole = weight === 100 || from === null;
+      traffic.set(keyOf(place), whole ? { [to]: 100 } : { [from]: 100 - weight, [to]: weight });
       effects.push(`shift ${to} ${weight}`);
       return "done";
     },
@@ -93,6 +96,19 @@ export function createSimulatedTarget(now: () => Date): SimulatedTarget {
       if (find(to).retired) throw new AppError("unprocessable", `${to} was let go.`);
       traffic.set(keyOf(place), { [to]: 100 });
       effects.push(`rollback ${to}`);
+    },
+    async hold(place) {
+      held.add(keyOf(place));
+      effects.push(`hold ${keyOf(place)}`);
+      return { inFlight: 0 };
+    },
+    async unhold(place) {
+      held.delete(keyOf(place));
+      effects.push(`unhold ${keyOf(place)}`);
+    },
+    async vacate(place) {
+      traffic.delete(keyOf(place));
+      effects.push(`vacate ${keyOf(place)}`);
     },
     async retire(id) {
       find(id).retired = true;
@@ -122,6 +138,7 @@ function seen(id: string, built: Built, now: Date): TargetDeployment {
   };
 }
 
-function keyOf({ project, environment, branch }: Pick<Place, "project" | "environment" | "branch">): string {
-  return environment === "preview" ? `${project}/preview/${branch}` : `${project}/${environment}`;
+export function keyOf({ project, environment, branch, pullRequest }: PlaceKey): string {
+  if (environment !== "preview") return `${project}/${environment}`;
+  return pullRequest ? `${project}/pr/${pullRequest}` : `${project}/preview/${branch}`;
 }

@@ -1,0 +1,49 @@
+import type { Step } from "./reconcile.ts";
+import type { Deployment } from "./record.ts";
+import { failed, takeBack } from "./step.ts";
+
+/** What is still owed to the target after a deployment's end. */
+export function cleanUp(deployment: Deployment): Step {
+  const { cleanup, services, facts } = deployment;
+  if (cleanup === "vacate") return { do: "vacate" };
+  if (cleanup === "retire") return { do: "retire" };
+  // Builds are asked for one by one. Whether the target took the last of them is known only by asking again, with the
+  // same key; those after it were never asked for.
+  const last = services.find((service) => service.targetDeploymentId === null);
+  return last && facts.cleanupAsked !== true ? { do: "build", service: last.name } : { do: "cancel_build" };
+}
+
+/** A live deployment's contract migrations, once its predecessor can not be gone back to any more. */
+export function contract({ contractAt }: Deployment, now: Date): Step {
+  if (contractAt === null) return { do: "rest" };
+  return now < contractAt ? { do: "wait", until: contractAt } : { do: "migrate", phase: "contract" };
+}
+
+export function overdue(deployment: Deployment): Step {
+  const { state } = deployment;
+  const last = deployment.facts.attempts?.error;
+  const reason = `It did not get through "${state}" in time${last ? `; last error: ${last}` : ""}.`;
+  const outcome = "timeout";
+  switch (state) {
+    case "shifting":
+      return takeBack(deployment, reason, {}, outcome);
+    case "rolling_back":
+      return failed(`Its traffic could not be taken back in time${last ? `: ${last}` : ""}.`, {
+        hint: "It may still have traffic: see that the target can be reached, then roll back again.",
+        outcome: "error",
+      });
+    case "building":
+      return failed(reason, {
+        hint: "Look at the end of the build log for what it waits for.",
+        patch: { cleanup: "cancel_build" },
+        outcome,
+      });
+    case "verifying":
+    case "awaiting_approval":
+    case "migrating":
+    case "releasing":
+      return failed(reason, { hint: "Deploy again.", patch: { cleanup: "retire" }, outcome });
+    default:
+      return failed(reason, { hint: "See that the target can be reached, then deploy again.", outcome });
+  }
+}
