@@ -30,6 +30,8 @@ create index migration_runs_contracts on migration_runs (project_id, environment
 -- Contents of files that the control plane reads itself. Everything else of a tree passes through to the target.
 create table source_texts (
   sha1 text primary key check (sha1 ~ '^[0-9a-f]{40}$'),
+  -- Where it was last seen in a tree, for messages.
+  path text not null,
   -- Null: asked for, and not sent yet.
   text text,
   size int not null,
