@@ -8,7 +8,7 @@
  */
 export { type ContractTiming, type ContractWait, contractDue, contractWait } from "./contract-due.ts";
 export { type Comparison, compareHistory, compareNames, requirePending } from "./history.ts";
-export { type Finding, lintExpand, requireExpand } from "./lint-expand.ts";
+export { type Finding, lintExpand, requireExpand, requireMigrations } from "./lint-expand.ts";
 export {
   type AppliedMigration,
   type MigrationFile,

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { lintExpand, requireExpand } from "./index.ts";
+import { lintExpand, requireExpand, requireMigrations } from "./index.ts";
 
 const file = (sql: string, name = "0001_a.sql") => ({ name, sha1: "", sql });
 const severities = (sql: string) => lintExpand([file(sql)]).map(({ severity }) => severity);
@@ -75,6 +75,15 @@ describe("an expand file", () => {
   it("is refused with every destructive statement, its line and where it belongs", () => {
     const files = [file("create table a (id int);\n\ndrop table b"), file("truncate c", "0002_b.sql")];
     expect(() => requireExpand(files)).toThrow(/^0001_a\.sql, line 3: DROP TABLE .* \(and 1 more\)$/);
+  });
+
+  it("is judged so, and a contract file only by its directives and transactions", () => {
+    const drop = file("drop table a");
+    expect(requireMigrations({ expand: [], contract: [drop] })).toEqual([]);
+    expect(() => requireMigrations({ expand: [drop], contract: [] })).toThrow(/DROP TABLE/);
+    expect(() => requireMigrations({ expand: [], contract: [file("commit")] })).toThrow(
+      /COMMIT is not allowed/,
+    );
   });
 
   it("with an unknown directive, one without a reason, or a transaction of its own is refused by name", () => {

@@ -1,5 +1,5 @@
 import { AppError } from "../foundation/errors.ts";
-import type { MigrationFile } from "./migrator.ts";
+import type { MigrationFile, Phase } from "./migrator.ts";
 import { type ParsedMigration, parseMigration, type Statement } from "./statements.ts";
 import type { Token } from "./tokens.ts";
 
@@ -48,6 +48,15 @@ export function requireExpand(files: readonly MigrationFile[]): Finding[] {
       "`--! allow-destructive: <why>` if nothing that serves needs it.",
     details: refused,
   });
+}
+
+/**
+ * Everything about a commit's migrations that can be said without the database.
+ * @throws AppError `unprocessable`, as `requireExpand` and `parseMigration`. @returns the warnings.
+ */
+export function requireMigrations(files: Readonly<Record<Phase, readonly MigrationFile[]>>): Finding[] {
+  files.contract.forEach(parseMigration);
+  return requireExpand(files.expand);
 }
 
 function toFinding(parsed: ParsedMigration, { line }: Statement, problem: Problem): Finding {

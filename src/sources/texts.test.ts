@@ -1,4 +1,8 @@
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -8,15 +12,9 @@ import { type Clock, systemClock } from "../foundation/clock.ts";
 import { createDatabase, type Database } from "../foundation/db.ts";
 import { randomIds } from "../foundation/ids.ts";
 import { createProject, getProject, type ProjectTables } from "../projects/index.ts";
+import { createGitSource } from "../providers/source/git.ts";
 import type { TreeFile } from "../targets/target.ts";
-import {
-  createTree,
-  type FileContent,
-  migrationFiles,
-  readMigrationFiles,
-  type SourceTables,
-  uploadFile,
-} from "./index.ts";
+import { createTree, migrationFiles, readMigrationFiles, type SourceTables, uploadFile } from "./index.ts";
 
 const actor: Actor = { kind: "token", id: "tok_d", name: "dan", role: "deployer" };
 const signal = new AbortController().signal;
@@ -33,28 +31,35 @@ const target = {
     stored.set(file.sha1, await buffer(file.body));
   },
 };
-/** What the repository has, and how often it was asked. */
-const repository = { contents: new Map<string, string>(), asked: 0 };
-const git = {
-  readFiles: async (
-    at: { sha1s: ReadonlySet<string> },
-    each: (file: FileContent) => Promise<void>,
-  ): Promise<void> => {
-    repository.asked++;
-    for (const digest of at.sha1s) {
-      const text = repository.contents.get(digest) ?? "";
-      await each({ sha1: digest, size: Buffer.byteLength(text), body: Readable.from([Buffer.from(text)]) });
-    }
-  },
-};
+let dir = "";
+let reads = 0;
+/** The real thing over a repository on this disk, counted. */
+function git() {
+  const source = createGitSource({
+    cacheDir: join(dir, "cache"),
+    path: process.env.PATH ?? "/usr/bin:/bin",
+    networkEnv: {},
+    allowNetworks: [],
+    allowLocalPaths: true,
+  });
+  const readFiles: typeof source.readFiles = (...asked) => {
+    reads++;
+    return source.readFiles(...asked);
+  };
+  return { ...source, readFiles };
+}
 
 beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "texts-"));
   fresh = await freshDatabase({ migrations: ["control"] });
   db = createDatabase(fresh.pool);
   await createProject({ db, clock, ids: randomIds }, systemActor("test"), { name: "shop" });
 });
 beforeEach(() => stored.clear());
-afterAll(() => fresh[Symbol.asyncDispose]());
+afterAll(async () => {
+  await fresh[Symbol.asyncDispose]();
+  await rm(dir, { recursive: true });
+});
 
 const file = (path: string, text: string | Buffer = path, mode = 0o100644): TreeFile => ({
   path,
@@ -83,7 +88,7 @@ function put(content: string | Buffer, digest = sha1(content)) {
 }
 
 const readTree = (files: readonly TreeFile[], dir = "db/expand") =>
-  readMigrationFiles({ db, clock, git }, { source: { tree: "t" }, sha: null, files, dir }, signal);
+  readMigrationFiles({ db, clock, git: git() }, { source: { tree: "t" }, sha: null, files, dir }, signal);
 
 describe("the migrations of a tree", () => {
   it("are asked for until their texts are here, though the target has the files, and pass on to it", async () => {
@@ -169,19 +174,30 @@ describe("the migrations of a tree", () => {
 
 describe("the migrations of a git source", () => {
   it("are read from the repository once", async () => {
-    const files = [file("db/expand/1.sql", "select 'git'"), file("README.md")];
-    repository.contents.set(sha1("select 'git'"), "select 'git'");
-    const input = {
-      source: { git: "https://example.com/x.git" },
-      sha: "a".repeat(40),
-      files,
-      dir: "db/expand",
-    };
-    const expected = [{ name: "1.sql", sha1: sha1("select 'git'"), sql: "select 'git'" }];
-    expect(await readMigrationFiles({ db, clock, git }, input, signal)).toEqual(expected);
-    expect(await readMigrationFiles({ db, clock, git }, input, signal)).toEqual(expected);
-    expect(repository.asked).toBe(1);
-    expect(await readMigrationFiles({ db, clock, git }, { ...input, dir: null }, signal)).toEqual([]);
+    const origin = join(dir, "origin");
+    await mkdir(join(origin, "db", "expand"), { recursive: true });
+    await writeFile(join(origin, "db", "expand", "2.sql"), "select 'git'");
+    await writeFile(join(origin, "db", "expand", "1.sql"), "select 'é'");
+    await writeFile(join(origin, "README.md"), "# shop");
+    const who = ["-c", "user.name=t", "-c", "user.email=t@example.com"];
+    for (const args of [
+      ["init", "-q", "-b", "main"],
+      ["add", "-A"],
+      [...who, "commit", "-q", "-m", "one"],
+    ]) {
+      execFileSync("git", args, { cwd: origin });
+    }
+    const { sha, files } = await git().fetch({ url: origin, branch: null, commit: null }, signal);
+    const input = { source: { git: origin }, sha, files, dir: "db/expand" };
+    const deps = { db, clock, git: git() };
+    const expected = [
+      { name: "1.sql", sha1: sha1("select 'é'"), sql: "select 'é'" },
+      { name: "2.sql", sha1: sha1("select 'git'"), sql: "select 'git'" },
+    ];
+    expect(await readMigrationFiles(deps, input, signal)).toEqual(expected);
+    expect(await readMigrationFiles(deps, input, signal)).toEqual(expected);
+    expect(reads).toBe(1);
+    expect(await readMigrationFiles(deps, { ...input, dir: null }, signal)).toEqual([]);
   });
 });
 

@@ -176,7 +176,7 @@ function applying(): void {
 function refusing(): void {
   ownDatabase();
 
-  it("a file that was changed after it was applied, and one that sorts before it, by name, and runs nothing", async () => {
+  it("a file that was changed after it was applied, or sorts before it, by name, and runs nothing", async () => {
     await run(BASE);
     const changed = [
       BASE[0],

@@ -110,7 +110,7 @@ async function applyBare(context: ApplyContext, migration: ParsedMigration): Pro
       await runStatement(context, migration, statement);
     }
     statement = null;
-    await session.query("reset session authorization; reset role");
+    await resetSession(session);
     return await recordMigration(session, { file, phase, release, at: clock.now() });
   } catch (error) {
     const place: Place = { migration, statement };
@@ -119,10 +119,15 @@ async function applyBare(context: ApplyContext, migration: ParsedMigration): Pro
   }
 }
 
-/** Undoes what a file before may have set, and sets our limits on the server, which hold without us. */
+/** Undoes what a file may have set. */
+export async function resetSession(session: Session): Promise<void> {
+  await session.query("reset session authorization; reset role; reset all");
+}
+
+/** Sets our limits on the server, where they hold without us. */
 async function prepareSession({ session, limit, lockTimeoutMs }: ApplyContext): Promise<void> {
-  await session.query(`reset session authorization; reset role; reset all;
-    set lock_timeout = ${lockTimeoutMs};
+  await resetSession(session);
+  await session.query(`set lock_timeout = ${lockTimeoutMs};
     set statement_timeout = ${limit.remainingMs() + 1_000};
     set idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MS};
     set client_min_messages = notice;
@@ -174,7 +179,8 @@ async function oldestTransaction(session: Session): Promise<string> {
 function stillBlocked(context: ApplyContext, place: Place, what: string, state: string | null): AppError {
   const { name } = place.migration.file;
   const line = place.statement?.line ?? null;
-  const message = `${name}, line ${line ?? 1}: ${what} within ${context.lockTimeoutMs} ms, however often it tried (${state}).`;
+  const tries = `within ${context.lockTimeoutMs} ms, however often it tried (${state})`;
+  const message = `${name}, line ${line ?? 1}: ${what} ${tries}.`;
   return new AppError("unprocessable", message, {
     hint: `Nothing of ${name} stays. End the long transaction, or deploy when there is none; then try again.`,
     details: { file: name, line, sqlState: state },

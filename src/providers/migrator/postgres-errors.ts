@@ -36,7 +36,7 @@ export function explain(error: unknown, limit: TimeLimit, place: Place | null, s
       "unprocessable",
       `The migrations did not finish within ${seconds} s${whereOf(place)}.`,
       {
-        hint: `The statement was canceled on the server. ${leftBehind(place)} Make it smaller, or raise migrations.timeout.`,
+        hint: `It was canceled on the server. ${leftBehind(place)} Make it smaller, or raise migrations.timeout.`,
       },
     );
   }

@@ -56,8 +56,8 @@ async function describeHolder(session: Session): Promise<string> {
   const [holder] = await session.query<Holder>(
     `select a.pid, a.application_name, a.backend_start
      from pg_locks l left join pg_stat_activity a using (pid)
-     where l.locktype = 'advisory' and l.classid = $1::int::oid and l.objid = $2::int::oid and l.objsubid = 2 and l.granted
-       and l.database = (select oid from pg_database where datname = current_database())`,
+     where l.locktype = 'advisory' and l.classid = $1::int::oid and l.objid = $2::int::oid and l.objsubid = 2
+       and l.granted and l.database = (select oid from pg_database where datname = current_database())`,
     LOCK,
   );
   if (!holder) return "it has just ended";

@@ -1,5 +1,7 @@
 import { spawn } from "node:child_process";
+import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
+import fc from "fast-check";
 import pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { file, runFiles, until } from "../../../test/contract/migrator.ts";
@@ -177,6 +179,15 @@ describe("a file", () => {
     expect((await running).error).toBeNull();
   });
 
+  it("without a transaction may have blocks that commit, as the guide has one that fills in batches", async () => {
+    const guide = await readFile("docs/migrations.md", "utf8");
+    const batches = /```sql\n(--! no-transaction\ndo [\s\S]*?)```/.exec(guide)?.[1] ?? "";
+    await rows("create table users (id int primary key, name text, full_name text)");
+    await rows("insert into users select n, 'user ' || n from generate_series(1, 12000) n");
+    expect((await run({ "1.sql": batches })).error).toBeNull();
+    expect(await rows("select 1 from users where full_name is distinct from name")).toEqual([]);
+  });
+
   it("leaves its settings and its role to no other file, nor to the record", async () => {
     await rows(`do $$ begin if not exists (select from pg_roles where rolname = 'nobody_much') then
       create role nobody_much; end if; end $$`);
@@ -185,9 +196,10 @@ describe("a file", () => {
         "set role nobody_much; set search_path = nowhere; set lock_timeout = 1; set statement_timeout = 1",
       "2.sql": "insert into t values (11)",
       "3.sql": "--! no-transaction\nset role nobody_much",
+      "4.sql": "set role nobody_much",
     });
     expect(error).toBeNull();
-    expect(await rows("select name from signalbox.signalbox_migrations order by name")).toHaveLength(3);
+    expect(await rows("select name from signalbox.signalbox_migrations order by name")).toHaveLength(4);
   });
 
   it("whose process is killed at any statement is applied once by the next run", async () => {
@@ -208,6 +220,60 @@ describe("a file", () => {
       expect((await run(files)).error).toBeNull();
       expect(await rows("select n from said order by n")).toEqual([1, 2, 3, 4].map((n) => ({ n })));
     }
+  });
+});
+
+describe("statements", () => {
+  const nasty = fc
+    .array(
+      fc.constantFrom("'", '"', "$", "$$", "$q$", ";", "--", "/*", "*/", "\\", "\n", "x", " ", "é", "😀"),
+      {
+        maxLength: 10,
+      },
+    )
+    .map((parts) => parts.join(""));
+  const between = fc.constantFrom("", " -- ; '\n", "/* ; ' /* $$ */ */", "\n", " ; ");
+  const literal = nasty.chain((text) =>
+    fc
+      .constantFrom(
+        `'${text.replaceAll("'", "''")}'`,
+        `E'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`,
+        `e'${text.replaceAll("\\", "\\\\").replaceAll("'", "''")}'\n''`,
+        // Text that ends with the beginning of the tag would close it early.
+        ...(text.includes("$") ? [] : [`$t$${text}$t$`, `$$${text}$$`]),
+      )
+      .map((sql) => ({ text, sql })),
+  );
+
+  it("are split as Postgres reads them, whatever is in their strings and between them", async () => {
+    await rows("create table said (n serial, v text)");
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(literal, between), { minLength: 1, maxLength: 6 }),
+        async (parts) => {
+          await rows("truncate said; drop schema if exists signalbox cascade");
+          const sql = parts
+            .map(([{ sql }, gap]) => `insert into said (v) values (${sql})${gap};${gap}`)
+            .join("");
+          const { error } = await run({ "1.sql": sql });
+          expect(error).toBeNull();
+          const said = await rows("select v from said order by n");
+          expect(said.map(({ v }) => v)).toEqual(parts.map(([{ text }]) => text));
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it("with semicolons of their own are whole: bodies of functions, and rules", async () => {
+    const { error, text } = await run({
+      "1.sql": `create function f(a int) returns int begin atomic
+          select case when a > 0 then 1 else 2 end; select 3; end;
+        create rule r as on delete to t do also (update t set v = 'a'; update t set v = 'b');
+        create procedure p() language plpgsql as $$ begin perform 1; end; $$; call p()`,
+    });
+    expect(error).toBeNull();
+    expect(text).toContain("1.sql: 4 statements");
   });
 });
 

@@ -12,7 +12,7 @@ import {
 } from "../../schema/index.ts";
 import { hideSecrets } from "./hide-secrets.ts";
 import { checkDatabaseUrl, type PostgresAddress } from "./postgres-address.ts";
-import { type ApplyContext, applyMigration } from "./postgres-apply.ts";
+import { type ApplyContext, applyMigration, resetSession } from "./postgres-apply.ts";
 import { explain } from "./postgres-errors.ts";
 import { ensureHistory, readHistory, readVersion } from "./postgres-history.ts";
 import { releaseLock, takeLock } from "./postgres-lock.ts";
@@ -121,6 +121,7 @@ async function migrate(
       const migration = migrations.find(({ file }) => file.name === name);
       if (migration && (await applyMigration(context, migration))) input.onApplied(name);
     }
+    await resetSession(session);
     await releaseLock(session);
   } else say(`${phase}: nothing to apply, ${migrations.length} files`);
   const history = await readHistory(session);
