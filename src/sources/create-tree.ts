@@ -6,8 +6,10 @@ import type { Database } from "../foundation/db.ts";
 import { AppError } from "../foundation/errors.ts";
 import type { TreeFile } from "../targets/target.ts";
 import { checkManifest, digestManifest } from "./manifest.ts";
+import { migrationFiles } from "./migration-files.ts";
 import { missingFiles, packFiles, sweepSources } from "./queries.ts";
 import type { SourceTables } from "./tables.ts";
+import { askForTexts } from "./texts.ts";
 
 export type CreateTreeDeps = {
   readonly db: Database<SourceTables & AccessTables>;
@@ -17,6 +19,8 @@ export type CreateTreeDeps = {
   /** The file that configures a deployment, and its check. @throws AppError `unprocessable` with all problems. */
   readonly configFile: string;
   readonly checkConfig: (text: string) => void;
+  /** Folders whose `*.sql` we read ourselves, by the configuration's text. Default: none. */
+  readonly migrationDirs?: (config: string) => readonly string[];
 };
 
 /**
@@ -32,12 +36,14 @@ export async function createTree(
   const projectId = await deps.projectIdOf(input.project);
   const files = checkManifest(input.files);
   const config = matchConfig(deps, files, input.config);
+  const texts = config === null ? [] : migrationFiles(files, deps.migrationDirs?.(config) ?? []);
   const tree = digestManifest(files);
   const at = deps.clock.now();
   await store(deps, actor, { projectId, tree, files, config, at });
-  const missing = await missingFiles(deps.db, files, at);
   await sweepSources(deps.db, at);
-  return { tree, missing };
+  const missing = new Set(await missingFiles(deps.db, files, at));
+  for (const sha1 of await askForTexts(deps.db, texts, at)) missing.add(sha1);
+  return { tree, missing: [...missing] };
 }
 
 /** The text that came along must be the file in the tree: what was checked is what is deployed. */

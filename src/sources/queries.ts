@@ -10,6 +10,8 @@ import type { SourceTables } from "./tables.ts";
 const UPLOAD_TRUSTED_MS = 20 * 3_600_000;
 /** A tree is needed until its deployment has begun; sending one again costs a client only the list. */
 const TREE_KEPT_MS = 7 * 24 * 3_600_000;
+/** A contract file is read again once it is due, which a person may have put off; small texts, each kept once. */
+const TEXT_KEPT_MS = 180 * 24 * 3_600_000;
 
 export type StoredTree = { readonly files: readonly TreeFile[]; readonly config: string | null };
 
@@ -93,4 +95,5 @@ export async function sweepSources(db: Database<SourceTables>, now: Date): Promi
   const before = (ms: number) => new Date(now.getTime() - ms);
   await db.deleteFrom("uploaded_files").where("uploaded_at", "<", before(UPLOAD_TRUSTED_MS)).execute();
   await db.deleteFrom("trees").where("created_at", "<", before(TREE_KEPT_MS)).execute();
+  await db.deleteFrom("source_texts").where("at", "<", before(TEXT_KEPT_MS)).execute();
 }

@@ -10,4 +10,6 @@ export type SourceTables = {
     created_at: Date;
   };
   uploaded_files: { sha1: string; size: number; uploaded_at: Date };
+  /** Contents that we read ourselves. `text` null: asked for, and not sent yet. */
+  source_texts: { sha1: string; path: string; text: string | null; size: number; at: Date };
 };

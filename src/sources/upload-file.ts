@@ -1,4 +1,5 @@
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
+import { buffer } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { type AccessTables, type Actor, audit, requireRole } from "../access/index.ts";
 import type { Clock } from "../foundation/clock.ts";
@@ -8,6 +9,7 @@ import type { Target } from "../targets/target.ts";
 import { LIMITS } from "./manifest.ts";
 import { rememberUploaded } from "./queries.ts";
 import type { SourceTables } from "./tables.ts";
+import { checkTextSize, keepText, toText, wantedTextPath } from "./texts.ts";
 import { verifiedBody } from "./verified-body.ts";
 
 export type UploadFileDeps = {
@@ -16,7 +18,10 @@ export type UploadFileDeps = {
   readonly target: Pick<Target, "upload">;
 };
 
-/** Streams one file through to the target. Nothing is kept here; a wrong digest or length is refused. Idempotent. */
+/**
+ * Streams one file through to the target; a wrong digest or length is refused. Only a text that was asked for is kept
+ * here. Idempotent.
+ */
 export async function uploadFile(
   deps: UploadFileDeps,
   actor: Actor,
@@ -29,13 +34,29 @@ export async function uploadFile(
       hint: "Keep it out of the tree (.gitignore, .vercelignore), and fetch it at run time.",
     });
   }
-  await sendVerified(deps.target, file, signal);
+  const path = await wantedTextPath(deps.db, file.sha1);
+  const text = path === null ? null : await takeText(path, file, signal);
+  const body = text === null ? file.body : Readable.from([Buffer.from(text)]);
+  await sendVerified(deps.target, { ...file, body }, signal);
   const at = deps.clock.now();
   await deps.db.transaction().execute(async (tx) => {
     await rememberUploaded(tx, file, at);
+    if (path !== null && text !== null) await keepText(tx, { ...file, path, text }, at);
     const subject = { type: "file", id: file.sha1 };
     await audit(tx, { actor, action: "file.upload", subject, details: { size: file.size }, at });
   });
+}
+
+/** The whole of a small file, checked before any of it is passed on. */
+async function takeText(
+  path: string,
+  file: { sha1: string; size: number; body: Readable },
+  signal: AbortSignal,
+): Promise<string> {
+  const verified = verifiedBody(file);
+  checkTextSize(path, file.size);
+  const [bytes] = await Promise.all([buffer(verified), pipeline(file.body, verified, { signal })]);
+  return toText(path, bytes);
 }
 
 async function sendVerified(
