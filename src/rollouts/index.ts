@@ -1,32 +1,38 @@
 /**
- * Rollouts: how traffic moves to a new release. Pure.
+ * Rollouts: how traffic moves to a new release, and what stops it. Pure.
  *
- * - **Strategy**: what the configuration asks for: all at once, or a canary.
+ * - **Strategy**: what the configuration asks for: all at once, a flip that is watched, or a canary.
  * - **Stage**: a weight that is held for its bake time.
  * - **Rollout**: where a deployment is on its way through the stages; data in its row.
+ * - **Analysis**: one **judgement** an interval, each of several **verdicts**: pass, fail or inconclusive. A stage is
+ *   left only when each thing that it judges has passed; what is inconclusive waits for a person.
+ * - **Baseline**: the release before it, which the canary is compared with.
+ * - **Signal**: what a person says meanwhile: pause, resume, advance, promote, abort.
  */
-import { INSTANT_STAGES } from "./instant.ts";
-import { type Stage, type Strategy, startRollout } from "./strategy.ts";
-
-export { type Limits, nextRolloutStep } from "./canary.ts";
+export { analysisDue } from "./analysis.ts";
+export { describeStrategy } from "./describe.ts";
 export { INSTANT_STAGES } from "./instant.ts";
+export { LATENCY_BOUNDS_MS } from "./latency.ts";
 export {
-  type Counters,
-  FAILURES_TO_ABORT,
+  type Answer,
+  type Pause,
+  type QueryResult,
   type Rollout,
   type RolloutInput,
   type RolloutStep,
+  type ServiceCounters,
+  type Signal,
+  startRollout,
+  type Verdict,
+  waitsForPerson,
+} from "./rollout.ts";
+export { nextRolloutStep } from "./rollout-step.ts";
+export { planRollout, stagesOf } from "./stages.ts";
+export {
+  type AnalysisPolicy,
+  type AnalysisQuery,
+  FAILURES_TO_ABORT,
   type Stage,
   type Strategy,
-  startRollout,
 } from "./strategy.ts";
-
-/** The stages that a strategy asks for. `splitWith`: who has the traffic now; with nobody there is nothing to split. */
-export function stagesOf(strategy: Strategy, splitWith: string | null): readonly Stage[] {
-  if (strategy.kind === "instant" || splitWith === null) return INSTANT_STAGES;
-  return [...strategy.steps.filter((step) => step.weight < 100), ...INSTANT_STAGES];
-}
-
-export function planRollout(strategy: Strategy, splitWith: string | null) {
-  return startRollout(stagesOf(strategy, splitWith));
-}
+export type { Counters } from "./windows.ts";
