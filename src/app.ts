@@ -13,7 +13,14 @@ import {
 } from "./access/index.ts";
 import { healthRoutes, keepReadiness, type Readiness } from "./checks/index.ts";
 import type { Config } from "./config.ts";
-import { deploymentRoutes, type Engine, type EngineTables, startEngine } from "./deployments/index.ts";
+import {
+  deploymentRoutes,
+  type Engine,
+  type EngineTables,
+  readGateSubject,
+  startEngine,
+  wakeWaiting,
+} from "./deployments/index.ts";
 import type { Clock } from "./foundation/clock.ts";
 import { createDatabase, createPool, type Database } from "./foundation/db.ts";
 import { createApi } from "./foundation/http.ts";
@@ -21,10 +28,13 @@ import type { Ids } from "./foundation/ids.ts";
 import { listenOn } from "./foundation/listen-on.ts";
 import type { Log } from "./foundation/log.ts";
 import { migrate } from "./foundation/migrate.ts";
+import { type GateTables, gateRoutes, readGateFacts } from "./gates/index.ts";
 import { gatewaySocket, requireDatabaseUrl } from "./process-options.ts";
 import {
   CONFIG_FILE,
   getProject,
+  migrateSchema,
+  migrationDirs,
   type ProjectTables,
   prepare,
   projectRoutes,
@@ -32,14 +42,17 @@ import {
   reupload,
 } from "./projects/index.ts";
 import { createGatewayMetrics } from "./providers/metrics/gateway.ts";
+import { createPrometheus } from "./providers/metrics/prometheus.ts";
+import { createPostgresMigrator } from "./providers/migrator/postgres.ts";
 import { createProbe } from "./providers/probe/http.ts";
 import { createGitSource } from "./providers/source/git.ts";
 import { createVercelTarget, type VercelOptions } from "./providers/target/vercel.ts";
+import { contractsSince, rollbackBarrier, type SchemaTables } from "./schema/index.ts";
 import { requireTree, type SourceTables, sourceRoutes } from "./sources/index.ts";
 import type { Secrets } from "./supervisor/index.ts";
 import type { Target } from "./targets/target.ts";
 
-type Tables = AccessTables & ProjectTables & SourceTables & EngineTables;
+type Tables = AccessTables & ProjectTables & SourceTables & EngineTables & GateTables & SchemaTables;
 type Deps = { readonly clock: Clock; readonly ids: Ids; readonly log: Log };
 
 export type RunningControl = {
@@ -108,13 +121,24 @@ function startDeployments(
     allowNetworks: config.allowNetworks,
     allowLocalPaths: config.allowLocalRepositories,
   });
+  const { db, clock, log } = deps;
   const sources = { ...deps, git };
+  const migrator = createPostgresMigrator({ clock, allowNetworks: config.allowNetworks });
+  const prometheus = createPrometheus({ allowNetworks: config.allowNetworks });
   return startEngine({
     ...deps,
-    metrics: createGatewayMetrics({ adminSocket: gatewaySocket(config), log: deps.log }),
+    metrics: {
+      ...createGatewayMetrics({ adminSocket: gatewaySocket(config), log }),
+      query: async (query, signal) => ({ name: query.name, ...(await prometheus(query, signal)) }),
+    },
     probe: createProbe(deps),
     prepare: prepare(sources),
     resupply: reupload(sources),
+    readGate: ({ id, projectId, environment }) =>
+      readGateFacts(db, { deploymentId: id, projectId, environment, now: clock.now() }),
+    migrateSchema: migrateSchema({ ...sources, migrator }),
+    schemaBarrier: async ({ projectId, slot }, contracts) =>
+      rollbackBarrier(await contractsSince(db, { projectId, environment: slot }), contracts),
     requireSource: async (projectId, source) => {
       if ("tree" in source) await requireTree(deps.db, projectId, source.tree);
     },
@@ -157,7 +181,10 @@ function createControlApi(
   api.route("/api", projectRoutes(deps));
   const projectIdOf = async (name: string) => (await getProject(deps.db, name)).id;
   const checkConfig = (text: string) => void requireConfig(text);
-  api.route("/api", sourceRoutes({ ...deps, projectIdOf, configFile: CONFIG_FILE, checkConfig }));
+  api.route("/api", sourceRoutes({ ...deps, projectIdOf, configFile: CONFIG_FILE, checkConfig, migrationDirs }));
+  // One database; each domain sees its own tables of it.
+  const readSubject = (tx: unknown, id: string) => readGateSubject(tx as Database<EngineTables>, id);
+  api.route("/api", gateRoutes({ ...deps, projectIdOf, readSubject, wake: wakeWaiting }));
   api.route("/api/deploy", deploymentRoutes(deps.engine.deps));
   return api;
 }

@@ -7,7 +7,7 @@ import type { Ids } from "../foundation/ids.ts";
 import { startJobs } from "../foundation/jobs.ts";
 import type { Log } from "../foundation/log.ts";
 import { type Notifier, startNotifier } from "../foundation/notify.ts";
-import type { EnvironmentName, Target } from "../targets/target.ts";
+import type { Target } from "../targets/target.ts";
 import { type AdvanceDeps, advanceOnce, type Within } from "./advance.ts";
 import { LEASE_MS } from "./change.ts";
 import { ADVANCE_QUEUE, CHANGED_CHANNEL, WAKE_CHANNEL } from "./channels.ts";
@@ -47,7 +47,7 @@ export type EngineOptions = {
  * `contracts`: names of the contract files in the release's own commit.
  */
 export type SchemaBarrier = (
-  place: { readonly projectId: string; readonly environment: EnvironmentName },
+  place: { readonly projectId: string; readonly slot: string },
   contracts: readonly string[],
 ) => Promise<{ readonly name: string; readonly by: string; readonly at: Date } | null>;
 

@@ -1,4 +1,4 @@
-import { sql } from "kysely";
+import { type QueryExecutorProvider, sql } from "kysely";
 import type { EnvironmentName } from "../targets/target.ts";
 import { WAKE_CHANNEL } from "./channels.ts";
 import { approvalDigest } from "./decide-gate.ts";
@@ -28,7 +28,7 @@ function subjectOf(deployment: Deployment) {
 
 /** Makes deployments that wait for their turn or their gate look again, once `tx` is committed. */
 export async function wakeWaiting(
-  tx: Tx,
+  tx: QueryExecutorProvider,
   where:
     | { readonly deploymentId: string }
     | { readonly projectId: string | null; readonly environment: EnvironmentName | null },

@@ -13,7 +13,7 @@ export { WAKE_CHANNEL } from "./channels.ts";
 export { closePlace } from "./close-place.ts";
 export { type Engine, type EngineDeps, type EngineOptions, startEngine } from "./engine.ts";
 export { readGateSubject, wakeWaiting } from "./gate-subject.ts";
-export { effectKey } from "./record.ts";
+export { effectKey, slotOf } from "./record.ts";
 export type {
   Commit,
   HealthCheck,

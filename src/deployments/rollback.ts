@@ -80,7 +80,7 @@ export async function rollbackDeployment(
   }
   for (let tries = 0; tries < TRIES; tries++) {
     const choice = await choose(deps, project, input);
-    await refuseAcrossContract(deps, project, choice, input.environment);
+    await refuseAcrossContract(deps, project, choice);
     const steps = stepsBack(choice, input);
     const intent = { actor, projectId: project.id, reason: input.reason, idempotencyKey };
     const from = await recordIntent(deps, choice, intent, steps);
@@ -144,12 +144,9 @@ async function refuseAcrossContract(
   deps: RollbackDeps,
   project: ProjectName,
   { to }: RollbackChoice,
-  environment: EnvironmentName,
 ): Promise<void> {
-  const barrier = await deps.schemaBarrier(
-    { projectId: project.id, environment },
-    to.plan?.schema?.contract ?? [],
-  );
+  const place = { projectId: project.id, slot: to.slot };
+  const barrier = await deps.schemaBarrier(place, to.plan?.schema?.contract ?? []);
   if (!barrier) return;
   throw new AppError(
     "conflict",

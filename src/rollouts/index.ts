@@ -31,6 +31,7 @@ export { planRollout, stagesOf } from "./stages.ts";
 export {
   type AnalysisPolicy,
   type AnalysisQuery,
+  analysisOf,
   FAILURES_TO_ABORT,
   type Stage,
   type Strategy,

@@ -4,11 +4,20 @@ import type { Log } from "../../foundation/log.ts";
 import { readCounters } from "../../gateway/index.ts";
 
 /** The gateway's own counters. One that is down or starting has none, which is no verdict on any release. */
-export function createGatewayMetrics(deps: { adminSocket: string; log: Log }): Metrics {
+export function createGatewayMetrics(deps: {
+  adminSocket: string;
+  log: Log;
+}): Pick<Metrics, "readCounters"> {
   return {
-    async readCounters() {
+    async readCounters(services) {
       try {
-        return (await readCounters(deps.adminSocket)).releases;
+        const { releases } = await readCounters(deps.adminSocket);
+        const of = (id: string | null) => (id === null ? null : (releases[id] ?? null));
+        return services.map(({ service, canary, baseline }) => ({
+          service,
+          canary: of(canary),
+          baseline: of(baseline),
+        }));
       } catch (error) {
         deps.log.debug({ reason: messageOf(error) }, "the gateway's counters could not be read");
         return null;
