@@ -1,4 +1,6 @@
-import type { DockDatabase } from "../rows.ts";
+import type { Selectable } from "kysely";
+import type { DockDatabase, DockTables } from "../rows.ts";
+import type { Former } from "./former.ts";
 import type { RoutedRelease, TrafficState } from "./snapshot.ts";
 
 /** The state as the rows say. */
@@ -26,7 +28,17 @@ export async function loadTraffic(
         .selectAll()
         .where("state", "=", "ACTIVE")
         .execute();
-      const manual = await tx.selectFrom("projects").select("id").where("auto_assign", "=", false).execute();
+      const projects = await tx
+        .selectFrom("projects")
+        .select(["id", "auto_assign", "skew_protection_max_age", "drain_ms"])
+        .execute();
+      const manual = projects.filter((row) => !row.auto_assign);
+      const former = await tx
+        .selectFrom("former_releases")
+        .selectAll()
+        .orderBy("superseded_at", "desc")
+        .execute();
+      const holds = await tx.selectFrom("holds").selectAll().execute();
       const releases = deployments.map((row): [string, RoutedRelease] => [
         row.id,
         {
@@ -46,6 +58,25 @@ export async function loadTraffic(
         generation,
         releases: new Map(releases),
         manual: new Set(manual.map((row) => row.id)),
+        former: byHost(former),
+        settings: new Map(
+          projects.map((row) => [
+            row.id,
+            { skewMaxAgeS: row.skew_protection_max_age, drainMs: row.drain_ms },
+          ]),
+        ),
+        holds: new Map(
+          holds.map((row) => [
+            row.host,
+            {
+              id: row.id,
+              projectId: row.project_id,
+              until: row.until,
+              maxMs: row.max_ms,
+              maxRequests: row.max_requests,
+            },
+          ]),
+        ),
         aliases: new Map(
           aliases.map((row) => [
             row.host,
@@ -65,6 +96,21 @@ export async function loadTraffic(
         ),
       };
     });
+}
+
+function byHost(rows: readonly Selectable<DockTables["former_releases"]>[]): Map<string, Former[]> {
+  const hosts = new Map<string, Former[]>();
+  for (const row of rows) {
+    const list = hosts.get(row.host) ?? [];
+    list.push({
+      deploymentId: row.deployment_id,
+      supersededAt: row.superseded_at,
+      drainUntil: row.drain_until,
+      rolledBack: row.rolled_back,
+    });
+    hosts.set(row.host, list);
+  }
+  return hosts;
 }
 
 /** What a deployment is for: `production`, a custom environment's id, or `preview`. */
