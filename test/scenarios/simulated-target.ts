@@ -94,6 +94,12 @@ export function createSimulatedTarget(now: () => Date): SimulatedTarget {
       traffic.set(keyOf(place), { [to]: 100 });
       effects.push(`rollback ${to}`);
     },
+    hold: async () => ({ inFlight: 0 }),
+    unhold: async () => {},
+    async vacate(place) {
+      traffic.delete(keyOf(place));
+      effects.push(`vacate ${keyOf(place)}`);
+    },
     async retire(id) {
       find(id).retired = true;
       effects.push(`retire ${id}`);
