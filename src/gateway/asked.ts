@@ -4,7 +4,7 @@ import type { ScannedHeaders } from "./request-headers.ts";
 import type { Target } from "./url-path.ts";
 
 export const CANARY_COOKIE = "signalbox-canary";
-/** Vercel's names: the frameworks that it supports write them by themselves. Source: vercel.com/docs/skew-protection. */
+/** Vercel's names: its frameworks write them by themselves. Source: vercel.com/docs/skew-protection. */
 export const DEPLOYMENT_COOKIE = "__vdpl";
 const DEPLOYMENT_PARAMETER = "dpl";
 

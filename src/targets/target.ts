@@ -122,9 +122,9 @@ export type Target = {
   rollback(change: { place: Place; from: string; to: string }, signal: AbortSignal): Promise<void>;
   /**
    * Lets new requests to the place wait, `maxRequests` at most (1 to 10,000); more are answered 503. Resolves once none
-   * gets through and those under way have ended, or 5 s have passed: `inFlight` are still under way. After `maxMs` (1 to
-   * 60,000) without `unhold` the hold ends by itself, whatever has died meanwhile: who still waits is answered 503, who
-   * comes then passes. Again: the time begins anew. Probes of a deployment's own URL are never held. `unsupported`:
+   * gets through and those under way have ended, or 5 s have passed: `inFlight` are still under way. After `maxMs` (1
+   * to 60,000) without `unhold` the hold ends by itself, whatever has died meanwhile: who still waits is answered 503,
+   * who comes then passes. Again: the time begins anew. Probes of a deployment's own URL are never held. `unsupported`:
    * nothing is held.
    */
   hold(

@@ -30,7 +30,8 @@ export function targetContract(name: string, start: () => Promise<TargetUnderTes
     describe("accepts a project, its files and its builds", filesAndKeys);
     describe("moves all traffic", wholeShifts);
     describe("splits traffic, and serves other environments", splits);
-    describe("keeps visitors waiting, and where they are", holdsAndDrains);
+    describe("keeps visitors waiting", holds);
+    describe("keeps visitors where they are, and takes hosts away", drainsAndLeaving);
     describe("builds, ends builds and lets releases go", buildsAndReleases);
   });
 }
@@ -167,7 +168,7 @@ function splits(): void {
   });
 }
 
-function holdsAndDrains(): void {
+function holds(): void {
   const limits = { maxMs: 30_000, maxRequests: 3 };
 
   it("lets requests wait and answers them afterwards; none fails but those beyond the limit", async () => {
@@ -203,7 +204,9 @@ function holdsAndDrains(): void {
     expect((await under.visit(mainHost(place))).status).toBe(503);
     expect((await under.visit(mainHost(place))).status).toBe(200);
   });
+}
 
+function drainsAndLeaving(): void {
   it("keeps visitors at the release whose cookie they have, and a rollback keeps nobody", async () => {
     const place = await newPlace("production");
     const drain = (from: string | null, to: string) =>

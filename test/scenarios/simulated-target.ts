@@ -29,6 +29,8 @@ export type SimulatedTarget = Target & {
   trafficAt(place: Pick<Place, "project" | "environment" | "branch">): Traffic;
 };
 
+const HOLDS_NOTHING = { hold: async () => ({ inFlight: 0 }), unhold: async () => {} };
+
 /**
  * A target that is a few maps. Like a real one it knows keys, never forgets traffic, and has no idea of deployments.
  */
@@ -94,12 +96,8 @@ export function createSimulatedTarget(now: () => Date): SimulatedTarget {
       traffic.set(keyOf(place), { [to]: 100 });
       effects.push(`rollback ${to}`);
     },
-    hold: async () => ({ inFlight: 0 }),
-    unhold: async () => {},
-    async vacate(place) {
-      traffic.delete(keyOf(place));
-      effects.push(`vacate ${keyOf(place)}`);
-    },
+    ...HOLDS_NOTHING,
+    vacate: async (place) => void traffic.delete(keyOf(place)),
     async retire(id) {
       find(id).retired = true;
       effects.push(`retire ${id}`);

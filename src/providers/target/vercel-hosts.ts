@@ -8,8 +8,8 @@ type HostParts = Pick<Place, "project" | "environment" | "branch" | "pullRequest
 
 /**
  * The host of a place: `<project>`, `<project>-staging`, or for a preview `<project>-git-<branch>`, under `domain`.
- * A preview that belongs to a pull request has `<project>-pr-<number>`, one that comes from no branch `<project>-preview`. The platform names its own aliases by the same rule, so
- * a branch has one host and not two.
+ * A preview that belongs to a pull request has `<project>-pr-<number>`, one that comes from no branch
+ * `<project>-preview`. The platform names its own aliases by the same rule, so a branch has one host and not two.
  */
 export function hostOf(place: HostParts, domain: string): string {
   return `${toLabel(nameOf(place))}.${domain}`;
