@@ -77,7 +77,7 @@ const SERVER = {
   "package.json": JSON.stringify({ name: "app", scripts: { start: "node server.js" } }),
   "server.js": `let begun = "";
   require("node:http").createServer((q, s) => {
-    if (q.url === "/begun") return s.end(begun);
+    if (q.url === "/" || q.url === "/begun") return s.end(begun);
     begun += q.url;
     if (q.url === "/slow") return setTimeout(() => s.end("slow"), 1_000);
     s.writeHead(200, { "content-type": "text/event-stream" });
