@@ -10,6 +10,7 @@ import type { DockDatabase } from "./rows.ts";
 import type { Runner } from "./run/run.ts";
 import type { SecretBox } from "./secret-box.ts";
 import type { FileStore } from "./store/store.ts";
+import type { GatewayLink } from "./traffic/gateway-link.ts";
 import type { Publisher } from "./traffic/publisher.ts";
 import type { Traffic } from "./traffic/traffic.ts";
 
@@ -31,6 +32,7 @@ export type Dock = {
   readonly events: EventLog;
   readonly traffic: Traffic;
   readonly publisher: Publisher;
+  readonly link: GatewayLink;
   readonly keeper: Keeper;
   readonly queue: BuildQueue;
 };

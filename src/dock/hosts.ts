@@ -16,6 +16,10 @@ export function branchHost(project: string, branch: string, domain: string): str
   return `${label(`${project}-git-${branch}`)}.${domain}`;
 }
 
+export function pullRequestHost(project: string, number: number, domain: string): string {
+  return `${label(`${project}-pr-${number}`)}.${domain}`;
+}
+
 /** The immutable host: the project's name and the first 9 characters of the deployment's id. */
 export function immutableHost(project: string, deploymentId: string, domain: string): string {
   const short = deploymentId.replace(/^dpl_/, "").slice(0, 9).toLowerCase();

@@ -43,6 +43,7 @@ export type RunningDock = {
 };
 
 const SCHEMA = "dock";
+const SKEW_MAX_AGE_S = 12 * 60 * 60;
 const MIGRATIONS = join(import.meta.dirname, "../../migrations/dock");
 
 /**
@@ -102,7 +103,8 @@ async function assemble(options: DockOptions, undo: AsyncDisposableStack): Promi
   const link = gatewayLink(options.gatewaySocket);
   const events = createEventLog({ db, clock, log });
   undo.defer(() => events.flush());
-  const { traffic, publisher } = await createPointers({ db, clock, ids, log, runner, link });
+  const skewMaxAgeS = options.skewProtectionMaxAgeS ?? SKEW_MAX_AGE_S;
+  const { traffic, publisher } = await createPointers({ db, clock, ids, log, runner, link, skewMaxAgeS });
   undo.defer(() => publisher.close());
   const specOf = async (id: string) => {
     const row = await db.selectFrom("deployments").selectAll().where("id", "=", id).executeTakeFirstOrThrow();
@@ -124,7 +126,7 @@ async function assemble(options: DockOptions, undo: AsyncDisposableStack): Promi
   undo.defer(() => queue.close(new DockClosing("The dock is closing.")));
   const { domain } = options;
   const parts = { pool, db, clock, ids, log, domain, store, builder, runner };
-  const dock: Dock = { ...parts, secrets, events, traffic, publisher, keeper, queue };
+  const dock: Dock = { ...parts, secrets, events, traffic, publisher, link, keeper, queue };
   return dock;
 }
 
@@ -154,9 +156,9 @@ async function buildAndRun(
 }
 
 async function createPointers(
-  deps: Pick<Dock, "db" | "clock" | "ids" | "log" | "runner"> & { link: ReturnType<typeof gatewayLink> },
+  deps: Pick<Dock, "db" | "clock" | "ids" | "log" | "runner" | "link"> & { skewMaxAgeS: number },
 ): Promise<{ traffic: Traffic; publisher: Publisher }> {
-  const { db, clock, ids, log, runner, link } = deps;
+  const { db, clock, ids, log, runner, link, skewMaxAgeS } = deps;
   const stored = await db.selectFrom("dock_state").select("acknowledged").executeTakeFirstOrThrow();
   const traffic = await createTraffic({
     db,
@@ -170,7 +172,7 @@ async function createPointers(
     clock,
     log,
     current: () => traffic.state.generation,
-    snapshot: () => buildSnapshot(traffic.state),
+    snapshot: () => buildSnapshot(traffic.state, { now: clock.now(), skewMaxAgeS }),
     raise: (beyond) => traffic.raise(beyond),
     acknowledged: stored.acknowledged,
     onAcknowledged: (generation) => {

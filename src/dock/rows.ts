@@ -60,6 +60,8 @@ export type DockTables = {
     last_rollback_target: JsonOrNull<{ deploymentId: string; requestedAt: number }>;
     rolling_release_config: JsonOrNull<RollingReleaseConfig>;
     queued_promotion: Nullable<string>;
+    skew_protection_max_age: Nullable<number>;
+    drain_ms: Generated<number>;
     created_at: Date;
     updated_at: Date;
   };
@@ -146,6 +148,22 @@ export type DockTables = {
     kind: AliasKind;
     created_at: Date;
     updated_at: Date;
+  };
+  former_releases: {
+    host: string;
+    deployment_id: string;
+    project_id: string;
+    superseded_at: Date;
+    drain_until: Nullable<Date>;
+    rolled_back: boolean;
+  };
+  holds: {
+    host: string;
+    id: string;
+    project_id: string;
+    until: Date;
+    max_ms: number;
+    max_requests: number;
   };
   rolling_releases: {
     id: string;

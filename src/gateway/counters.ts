@@ -5,6 +5,7 @@ export type Tally = {
   requests: number;
   errors5xx: number;
   inFlight: number;
+  streams: number;
   buckets: number[];
   latencySumMs: number;
 };
@@ -16,6 +17,7 @@ export function newTally(): Tally {
     requests: 0,
     errors5xx: 0,
     inFlight: 0,
+    streams: 0,
     buckets: new Array<number>(LATENCY_BOUNDS_MS.length + 1).fill(0),
     latencySumMs: 0,
   };
@@ -36,6 +38,7 @@ export function readTally(tally: Tally): ReleaseCounters {
     requests: tally.requests,
     errors5xx: tally.errors5xx,
     inFlight: tally.inFlight,
+    streams: tally.streams,
     latency: tally.buckets.map((count) => {
       upTo += count;
       return upTo;
@@ -59,7 +62,7 @@ export function addCounters(readings: readonly Readonly<CountersByRelease>[]): C
 /** What a worker that has gone leaves behind: its totals, and nothing in flight. */
 export function withoutInFlight(reading: Readonly<CountersByRelease>): CountersByRelease {
   return Object.fromEntries(
-    Object.entries(reading).map(([release, counters]) => [release, { ...counters, inFlight: 0 }]),
+    Object.entries(reading).map(([release, counters]) => [release, { ...counters, inFlight: 0, streams: 0 }]),
   );
 }
 
@@ -68,6 +71,7 @@ function addOne(a: ReleaseCounters, b: ReleaseCounters): ReleaseCounters {
     requests: a.requests + b.requests,
     errors5xx: a.errors5xx + b.errors5xx,
     inFlight: a.inFlight + b.inFlight,
+    streams: a.streams + b.streams,
     latency: a.latency.map((count, index) => count + (b.latency[index] ?? 0)),
     latencySumMs: a.latencySumMs + b.latencySumMs,
   };

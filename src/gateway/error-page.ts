@@ -54,6 +54,13 @@ export const PAGES = {
     hint: "Its process is being started or was put to sleep. Try again in a moment.",
     retryAfterS: 2,
   },
+  held: {
+    status: 503,
+    code: "held",
+    title: "One moment, please",
+    hint: "This site is being changed, and the change takes longer than requests may wait. Try again in a moment.",
+    retryAfterS: 5,
+  },
   timeout: {
     status: 504,
     code: "app_timeout",

@@ -1,8 +1,10 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
+import type { Clock } from "../foundation/clock.ts";
 import type { AccessLog } from "./access-log.ts";
 import type { Connection, Connections } from "./connections.ts";
 import type { Content } from "./content.ts";
 import { countAnswer } from "./counters.ts";
+import type { Holding } from "./holding.ts";
 import type { Sticky } from "./sticky.ts";
 import type { Streams } from "./streams.ts";
 import type { Served, Table } from "./table.ts";
@@ -13,9 +15,10 @@ export type Gateway = {
   readonly sticky: Sticky;
   readonly accessLog: AccessLog;
   readonly connections: Connections;
-  readonly clock: { monotonicMs(): number; sleep(ms: number, signal?: AbortSignal): Promise<void> };
+  readonly clock: Clock;
   readonly content: Content;
   readonly streams: Streams;
+  readonly holding: Holding;
   readonly ids: (prefix: string) => string;
   readonly drainTimeoutMs: number;
   /** True once this worker is being replaced: every answer asks its client to connect again. */
@@ -37,6 +40,8 @@ export class Exchange {
   host = "";
   path = "";
   served: Served | null = null;
+  /** True: the request named its release (skew protection). */
+  named = false;
   /** A `Set-Cookie` value to send, or null. */
   setCookie: string | null = null;
   /** Status of the answer; 0 until there is one. */

@@ -169,9 +169,11 @@ class Forwarding implements AnswerSink {
 
   private openStream(): void {
     const { exchange, served } = this;
+    served.tally.streams++;
     this.stream = {
       host: exchange.host,
       release: served.id,
+      named: exchange.named,
       end: () => {
         this.isEnded = true;
         exchange.res.end();
@@ -183,7 +185,9 @@ class Forwarding implements AnswerSink {
   }
 
   private closeStream(): void {
-    if (this.stream !== null) this.exchange.gateway.streams.delete(this.stream);
+    if (this.stream === null) return;
+    this.exchange.gateway.streams.delete(this.stream);
+    this.served.tally.streams--;
     this.stream = null;
   }
 }

@@ -6,6 +6,7 @@
  * - **release**: one deployment's files and process (`dpl_…`).
  * - **rollout**: one split of a host's traffic; a visitor stays with their release by a signed **sticky cookie**.
  * - **primary** and **workers**: the primary holds the admin socket and the state file, the workers serve.
+ * - **hold**: a host's requests wait, for a bounded time.
  * - **drain**: a release or a worker that gets nothing new finishes what it has.
  */
 export {

@@ -10,6 +10,8 @@ export type WorkerOptions = {
   readonly cookieSecret: string;
   /** How long WebSockets and event streams of a drained release, or of a drained worker, may go on. */
   readonly drainTimeoutMs: number;
+  /** How many workers share the requests. */
+  readonly workers: number;
 };
 
 export type ToWorker =

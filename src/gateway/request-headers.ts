@@ -8,17 +8,32 @@ export type ScannedHeaders = {
   /** The `Host` header as sent; null when there is none, or more than one. */
   readonly host: string | null;
   readonly cookie: string;
+  /** `X-Deployment-Id`; empty when there is none. */
+  readonly deployment: string;
+  /** `X-Signalbox-Canary`; empty when there is none. */
+  readonly canary: string;
   readonly hasBody: boolean;
   /** The body comes without a length. */
   readonly chunked: boolean;
 };
 
-type Kind = "pass" | "drop" | "host" | "cookie" | "connection" | "body-pass" | "body-drop";
+type Kind =
+  | "pass"
+  | "drop"
+  | "host"
+  | "cookie"
+  | "connection"
+  | "body-pass"
+  | "body-drop"
+  | "deployment"
+  | "canary";
 
 const KINDS = new Map<string, Kind>([
   ["host", "host"],
   ["cookie", "cookie"],
   ["connection", "connection"],
+  ["x-deployment-id", "deployment"],
+  ["x-signalbox-canary", "canary"],
   ["content-length", "body-pass"],
   ["transfer-encoding", "body-drop"],
   ["keep-alive", "drop"],
@@ -46,6 +61,8 @@ export function scanHeaders(raw: readonly string[]): ScannedHeaders {
   let host: string | null = null;
   let hosts = 0;
   let cookie = "";
+  let deployment = "";
+  let canary = "";
   let hasBody = false;
   let chunked = false;
   let listed = "";
@@ -53,7 +70,15 @@ export function scanHeaders(raw: readonly string[]): ScannedHeaders {
     const name = raw[i] ?? "";
     const value = raw[i + 1] ?? "";
     const kind = SPELLINGS.get(name) ?? learnSpelling(name);
+    if (kind === "pass") {
+      forward.push(name, value);
+      continue;
+    }
     if (kind === "drop") continue;
+    if (kind === "canary") {
+      canary = value;
+      continue;
+    }
     if (kind === "connection") {
       if (!isPlainConnection(value)) listed += `,${value}`;
       continue;
@@ -68,6 +93,8 @@ export function scanHeaders(raw: readonly string[]): ScannedHeaders {
       hosts++;
     } else if (kind === "cookie") {
       cookie = cookie === "" ? value : `${cookie}; ${value}`;
+    } else if (kind === "deployment") {
+      deployment = value;
     } else if (kind === "body-pass") {
       hasBody = hasBody || value !== "0";
     }
@@ -77,6 +104,8 @@ export function scanHeaders(raw: readonly string[]): ScannedHeaders {
     forward: listed === "" ? forward : withoutListed(forward, listed),
     host: hosts === 1 ? host : null,
     cookie,
+    deployment,
+    canary,
     hasBody,
     chunked,
   };
@@ -85,7 +114,7 @@ export function scanHeaders(raw: readonly string[]): ScannedHeaders {
 function learnSpelling(name: string): Kind {
   const lower = name.toLowerCase();
   const ours = lower.startsWith("x-forwarded-") || lower.startsWith("x-signalbox-");
-  const kind = ours ? "drop" : (KINDS.get(lower) ?? "pass");
+  const kind = KINDS.get(lower) ?? (ours ? "drop" : "pass");
   if (SPELLINGS.size < KNOWN_SPELLINGS) SPELLINGS.set(name, kind);
   return kind;
 }

@@ -20,11 +20,37 @@ export type HostRoute = {
   readonly targets: readonly WeightedRelease[];
   /**
    * Salt of the visitor-to-bucket hash, and the name of the sticky cookie's group. The same value keeps visitors
-   * where they are while weights rise (monotone); a new rollout brings a new one. Null: no cookie, no split.
+   * where they are while weights rise (monotone); a new rollout brings a new one. Null: no split.
    */
   readonly rollout: string | null;
+  /** True: visitors get the sticky cookie without a split too, so that a later flip can let them stay for a while. */
+  readonly sticky?: boolean;
+  /** Releases that lost the host: a visitor whose sticky cookie names one keeps it until then. Absent: none. */
+  readonly draining?: readonly TimedRelease[];
+  /**
+   * Skew protection: releases of the same project that a request may name, besides the targets. Absent: off, and
+   * nothing that a request names is looked at.
+   */
+  readonly nameable?: readonly TimedRelease[];
+  /** Requests wait instead of being answered. Absent or null: none. */
+  readonly hold?: Hold | null;
 };
 
+/** Valid until `untilMs`, milliseconds since 1970 by the gateway's clock. */
+export type TimedRelease = { readonly release: string; readonly untilMs: number };
+
+/** Bounded by itself: it ends at `untilMs` although nobody may be left to lift it. */
+export type Hold = {
+  readonly id: string;
+  /** Milliseconds since 1970. From then on new requests pass, and those that still wait fail. */
+  readonly untilMs: number;
+  /** The longest that one request waits, also when the hold is made longer meanwhile. */
+  readonly maxMs: number;
+  /** How many wait at once, over all workers; more are refused. Each worker has an equal part of it. */
+  readonly maxRequests: number;
+};
+
+/** The last target of a split is the canary, the first the stable one. A weight may be 0: reached by override only. */
 export type WeightedRelease = { readonly release: string; readonly weight: number };
 
 export type Release = {
@@ -87,6 +113,8 @@ export type ReleaseCounters = {
   readonly errors5xx: number;
   /** Requests in flight now, WebSockets included. */
   readonly inFlight: number;
+  /** Of these, the WebSockets and event streams: open until somebody ends them. */
+  readonly streams: number;
   /** Cumulative counts of answers at or under each bound of `LATENCY_BOUNDS_MS`, then all. */
   readonly latency: readonly number[];
   readonly latencySumMs: number;

@@ -50,15 +50,16 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const snapshot = await readState(options.stateFile);
   if (options.accessLog !== null) await mkdir(dirname(options.accessLog), { recursive: true });
   const port = await probePort(host, options.port);
+  const count = options.workers > 0 ? options.workers : defaultWorkers();
   const worker = {
     host,
     port,
     accessLog: options.accessLog,
     cookieSecret: options.cookieSecret,
     drainTimeoutMs: options.drainTimeoutMs ?? 30_000,
+    workers: count,
   };
   const crew = createCrew({ options: worker, log, clock });
-  const count = options.workers > 0 ? options.workers : defaultWorkers();
   // The socket first: a second gateway on the same folder must not get as far as taking connections.
   const { promise: serving, resolve: isServing } = Promise.withResolvers<void>();
   const verbs = adminVerbs({ crew, snapshot, serving, stateFile: options.stateFile, clock });

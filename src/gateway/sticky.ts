@@ -1,4 +1,5 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
+import { cookieValue } from "./cookies.ts";
 import { BUCKETS, type Pin } from "./pick.ts";
 
 export const STICKY_COOKIE = "signalbox-sticky";
@@ -73,20 +74,6 @@ function verify(secret: string, value: string): Pin | null {
 
 function sign(secret: string, value: string): string {
   return createHmac("sha256", secret).update(value).digest("base64url").slice(0, SIGNATURE_LENGTH);
-}
-
-function cookieValue(header: string, name: string): string | null {
-  let at = header.indexOf(name);
-  while (at !== -1) {
-    const before = at === 0 ? ";" : header[at - 1];
-    const end = at + name.length;
-    if ((before === ";" || before === " ") && header[end] === "=") {
-      const stop = header.indexOf(";", end);
-      return header.slice(end + 1, stop === -1 ? undefined : stop).trim();
-    }
-    at = header.indexOf(name, end);
-  }
-  return null;
 }
 
 function remember<V>(cache: Map<string, V>, key: string, value: V, limit: number): void {

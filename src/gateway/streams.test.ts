@@ -4,24 +4,29 @@ import { createStreams } from "./streams.ts";
 /** Streams over two releases, and a clock whose sleeps end when the test says so. */
 function setup() {
   let serving = "old";
-  const sleeps: (() => void)[] = [];
+  let keptMs = 0;
+  const sleeps: { ms: number; end: () => void }[] = [];
   const clock = {
-    sleep: () => {
+    sleep: (ms: number) => {
       const sleep = Promise.withResolvers<void>();
-      sleeps.push(sleep.resolve);
+      sleeps.push({ ms, end: sleep.resolve });
       return sleep.promise;
     },
   };
-  const streams = createStreams({ clock, isTarget: (_host, release) => release === serving });
+  const keepsForMs = (_host: string, release: string) => (release === serving ? Infinity : keptMs);
+  const streams = createStreams({ clock, keepsForMs });
   const ended: string[] = [];
-  streams.add({ host: "h", release: "old", end: () => ended.push("old") });
-  const serve = (release: string) => {
+  streams.add({ host: "h", release: "old", named: false, end: () => ended.push("old") });
+  const serve = (release: string, kept = 0) => {
     serving = release;
+    keptMs = kept;
     streams.drainMoved(1_000);
   };
   const timeUp = async () => {
-    sleeps.shift()?.();
+    const sleep = sleeps.shift();
+    sleep?.end();
     await Promise.resolve();
+    return sleep?.ms;
   };
   return { serve, timeUp, ended };
 }
@@ -30,7 +35,7 @@ test("a stream whose release lost its host is ended at the drain deadline", asyn
   const { serve, timeUp, ended } = setup();
   serve("new");
   expect(ended).toEqual([]);
-  await timeUp();
+  expect(await timeUp()).toBe(1_000);
   expect(ended).toEqual(["old"]);
 });
 
@@ -42,5 +47,22 @@ test("a release that comes back keeps its streams; leaving again, it has its who
   await timeUp();
   expect(ended).toEqual([]);
   await timeUp();
+  expect(ended).toEqual(["old"]);
+});
+
+test("where the host keeps visitors at the release for longer, their streams go on for as long", async () => {
+  const { serve, timeUp, ended } = setup();
+  serve("new", 60_000);
+  expect(await timeUp()).toBe(60_000);
+  expect(ended).toEqual(["old"]);
+});
+
+test("a rollback ends that: they have the usual time from then on", async () => {
+  const { serve, timeUp, ended } = setup();
+  serve("new", 60_000);
+  serve("new", 0);
+  expect(await timeUp()).toBe(60_000);
+  expect(ended).toEqual([]);
+  expect(await timeUp()).toBe(1_000);
   expect(ended).toEqual(["old"]);
 });

@@ -4,6 +4,8 @@ import type { Clock } from "../foundation/clock.ts";
 export type LongStream = {
   readonly host: string;
   readonly release: string;
+  /** Its request named the release. */
+  readonly named: boolean;
   /** Ends it in the way its client reconnects after. */
   end(): void;
 };
@@ -11,7 +13,10 @@ export type LongStream = {
 export type Streams = {
   add(stream: LongStream): void;
   delete(stream: LongStream): void;
-  /** Gives the streams whose release has left their host's targets `timeoutMs` to end by themselves. */
+  /**
+   * Gives the streams whose release has left their host's targets `timeoutMs` to end by themselves; longer where the
+   * host keeps visitors at the release for longer.
+   */
   drainMoved(timeoutMs: number): void;
   endAll(): void;
   readonly size: number;
@@ -19,11 +24,24 @@ export type Streams = {
 
 export function createStreams(deps: {
   clock: Pick<Clock, "sleep">;
-  isTarget: (host: string, release: string) => boolean;
+  /** How long the host keeps sending somebody to the release; 0: it has stopped, Infinity: it goes on. */
+  keepsForMs: (host: string, release: string, named: boolean) => number;
 }): Streams {
   const open = new Set<LongStream>();
-  /** Which departure a stream waits out. A release that came back meanwhile and left again departs anew. */
-  const leaving = new Map<LongStream, symbol>();
+  /**
+   * Which departure a stream waits out, and whether the host kept it then. A release that came back meanwhile and
+   * left again departs anew, and so does one that is kept no longer: it was rolled back.
+   */
+  const leaving = new Map<LongStream, { readonly departure: symbol; readonly kept: boolean }>();
+
+  const depart = (streams: readonly LongStream[], waitMs: number, kept: boolean) => {
+    const departure = Symbol("departure");
+    for (const stream of streams) leaving.set(stream, { departure, kept });
+    void deps.clock.sleep(waitMs).then(() => {
+      for (const [stream, since] of [...leaving]) if (since.departure === departure) stream.end();
+    });
+  };
+
   return {
     add: (stream) => open.add(stream),
     delete(stream) {
@@ -31,19 +49,19 @@ export function createStreams(deps: {
       leaving.delete(stream);
     },
     drainMoved(timeoutMs) {
-      const departure = Symbol("departure");
-      let moved = false;
+      const moved = new Map<number, { streams: LongStream[]; kept: boolean }>();
       for (const stream of open) {
-        if (deps.isTarget(stream.host, stream.release)) leaving.delete(stream);
-        else if (!leaving.has(stream)) {
-          leaving.set(stream, departure);
-          moved = true;
+        const keptMs = deps.keepsForMs(stream.host, stream.release, stream.named);
+        const known = leaving.get(stream);
+        if (keptMs === Infinity) leaving.delete(stream);
+        else if (known === undefined || (known.kept && keptMs === 0)) {
+          const waitMs = Math.max(timeoutMs, keptMs);
+          const group = moved.get(waitMs) ?? { streams: [], kept: keptMs > 0 };
+          group.streams.push(stream);
+          moved.set(waitMs, group);
         }
       }
-      if (!moved) return;
-      void deps.clock.sleep(timeoutMs).then(() => {
-        for (const [stream, since] of [...leaving]) if (since === departure) stream.end();
-      });
+      for (const [waitMs, { streams, kept }] of moved) depart(streams, waitMs, kept);
     },
     endAll() {
       for (const stream of [...open]) stream.end();

@@ -1,8 +1,9 @@
+import type { Clock } from "../foundation/clock.ts";
 import { type CountersByRelease, newTally, readTally, type Tally } from "./counters.ts";
 import { openUpstream, type Upstream } from "./pool.ts";
 import { hostName } from "./request-headers.ts";
 import { loadSite, type Site } from "./site.ts";
-import type { HostRoute, Release, Snapshot } from "./snapshot.ts";
+import type { Hold, HostRoute, Release, Snapshot } from "./snapshot.ts";
 
 /** A release as one worker holds it, from the first snapshot that names it to the last request that it answers. */
 export type Served = {
@@ -17,7 +18,14 @@ export type Served = {
   readonly upstream: Upstream | null;
 };
 
-export type HostEntry = { readonly host: string; readonly route: HostRoute; readonly only: Served | null };
+export type HostEntry = {
+  readonly host: string;
+  readonly route: HostRoute;
+  /** The release that answers whoever asks for nothing else; null where each request must be looked at. */
+  readonly only: Served | null;
+  /** True: a request may name another release. */
+  readonly asks: boolean;
+};
 
 /** What a worker serves: swapped whole, between two requests. */
 export type Table = {
@@ -26,14 +34,19 @@ export type Table = {
   /** @param host the `Host` header as sent */
   find(host: string): HostEntry | null;
   release(id: string): Served | null;
-  /** True when the host still sends anybody to the release. */
-  isTarget(host: string, release: string): boolean;
+  /**
+   * How long the host keeps sending somebody to the release: 0 when it has stopped.
+   * @param named the visitor names the release with each request
+   */
+  keepsForMs(host: string, release: string, named: boolean): number;
+  /** What holds the host's requests up. */
+  holdOf(host: string): Hold | null | undefined;
   counters(): CountersByRelease;
 };
 
 const CACHED_SPELLINGS = 10_000;
 
-export function createTable(clock: { monotonicMs(): number }): Table {
+export function createTable(clock: Pick<Clock, "now" | "monotonicMs">): Table {
   let generation = 0;
   let hosts = new Map<string, HostEntry>();
   // `Shop.localhost:8080` → the entry of `shop.localhost`. Only hosts that exist, so that nobody can fill it with
@@ -64,8 +77,9 @@ export function createTable(clock: { monotonicMs(): number }): Table {
       }
       const next = new Map<string, HostEntry>();
       for (const [host, route] of Object.entries(snapshot.hosts)) {
-        const first = route.targets.length === 1 ? route.targets[0] : undefined;
-        next.set(host, { host, route, only: (first && releases.get(first.release)) ?? null });
+        const first = isPlain(route) ? route.targets[0] : undefined;
+        const only = (first && releases.get(first.release)) ?? null;
+        next.set(host, { host, route, only, asks: route.nameable !== undefined });
       }
       hosts = next;
       spellings = new Map();
@@ -79,13 +93,25 @@ export function createTable(clock: { monotonicMs(): number }): Table {
       return entry;
     },
     release: (id) => releases.get(id) ?? null,
-    isTarget: (host, release) =>
-      hosts.get(host)?.route.targets.some((target) => target.release === release && target.weight > 0) ??
-      false,
+    keepsForMs(host, release, named) {
+      const route = hosts.get(host)?.route;
+      if (route === undefined) return 0;
+      // A canary without weight is there for those who ask for it.
+      if (route.targets.some((target) => target.release === release)) return Infinity;
+      const lists = [route.draining, named ? route.nameable : undefined];
+      const ends = lists.flatMap((list) => list?.filter((entry) => entry.release === release) ?? []);
+      return Math.max(0, ...ends.map(({ untilMs }) => untilMs - clock.now().getTime()));
+    },
+    holdOf: (host) => hosts.get(host)?.route.hold,
     counters() {
       return Object.fromEntries([...releases].map(([id, { tally }]) => [id, readTally(tally)]));
     },
   };
+}
+
+/** True: one release answers whoever comes, and nobody is given a cookie. */
+function isPlain({ targets, sticky, draining, hold }: HostRoute): boolean {
+  return targets.length === 1 && sticky !== true && draining === undefined && !hold;
 }
 
 function serve(release: Release, tally: Tally, clock: { monotonicMs(): number }): Served {

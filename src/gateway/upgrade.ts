@@ -1,6 +1,5 @@
 import http, { type IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import type { Duplex } from "node:stream";
 import { errorCodeOf } from "../foundation/errors.ts";
 import { route } from "./answer.ts";
 import { PAGES } from "./error-page.ts";
@@ -10,6 +9,7 @@ import { type ScannedHeaders, scanHeaders } from "./request-headers.ts";
 import { passedHeaders } from "./response-headers.ts";
 import type { Served } from "./table.ts";
 import { parseTarget } from "./url-path.ts";
+import { joinWebSocket } from "./websocket.ts";
 
 const CONNECT_RETRY_MS = 2_000;
 const BACKOFF_MS = 50;
@@ -28,12 +28,16 @@ export function upgrade(gateway: Gateway, req: IncomingMessage, socket: Socket, 
   const target = parseTarget(req.url ?? "");
   exchange.path = target?.path ?? "";
   if (target === null) return void fail(exchange, PAGES.badRequest("The request's path is not one."));
-  const served = route(exchange, scanned, target);
-  if (served === null) return;
-  exchange.assign(served);
-  if (served.socket === null) return void fail(exchange, PAGES.notFound);
-  const handshake = { exchange, served, path: target.path + target.query, socket, head };
-  connect(handshake, upgradeHeaders(exchange, scanned));
+  const proceed = () => {
+    if (socket.destroyed) return;
+    const served = route(exchange, scanned, target, proceed);
+    if (served === null) return;
+    exchange.assign(served);
+    if (served.socket === null) return void fail(exchange, PAGES.notFound);
+    const handshake = { exchange, served, path: target.path + target.query, socket, head };
+    connect(handshake, upgradeHeaders(exchange, scanned));
+  };
+  proceed();
 }
 
 type Handshake = {
@@ -93,25 +97,21 @@ function splice(handshake: Handshake, answer: IncomingMessage, upstream: Socket,
   exchange.answered(101);
   exchange.res.detachSocket(socket);
   socket.write(switchingHead(exchange, answer), "latin1");
-  if (early.length > 0) socket.write(early);
   if (head.length > 0) upstream.write(head);
   for (const one of [socket, upstream]) {
     one.setTimeout(0);
     one.setNoDelay(true);
   }
-  socket.pipe(upstream);
-  upstream.pipe(socket);
-  const stream = {
-    host: exchange.host,
-    release: served.id,
-    end: () => endWebSocket(socket, upstream),
-  };
+  const end = joinWebSocket(socket, upstream, early);
+  const stream = { host: exchange.host, release: served.id, named: exchange.named, end };
   streams.add(stream);
+  served.tally.streams++;
   upstream.on("error", () => socket.destroySoon());
   upstream.once("close", () => socket.destroySoon());
   socket.once("close", () => {
     upstream.destroy();
     streams.delete(stream);
+    served.tally.streams--;
     exchange.bytes = socket.bytesWritten;
     exchange.finish();
   });
@@ -126,19 +126,6 @@ function switchingHead(exchange: Exchange, answer: IncomingMessage): string {
   let head = "HTTP/1.1 101 Switching Protocols\r\n";
   for (let i = 0; i < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`;
   return `${head}\r\n`;
-}
-
-// A close frame (RFC 6455 §5.5.1) with 1012, "service restart": clients reconnect after it, to the next release.
-const RESTART_FRAME = Buffer.from([0x88, 0x02, 0x03, 0xf4]);
-
-/**
- * Says goodbye and ends both sides. The frame is only understood between two others: when the app's bytes stand
- * still in the middle of one, the client sees a protocol error instead, and reconnects all the same.
- */
-function endWebSocket(socket: Duplex, upstream: Duplex): void {
-  upstream.unpipe(socket);
-  socket.end(RESTART_FRAME);
-  upstream.destroy();
 }
 
 /** The app declined: its answer goes to the client like any other. */

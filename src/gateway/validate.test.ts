@@ -43,6 +43,25 @@ describe("a snapshot", () => {
       /not in/,
     ],
     [
+      "a draining release of another project",
+      {
+        ...valid,
+        releases: { ...valid.releases, dpl_b: { ...release("dpl_b"), project: "q" } },
+        hosts: { h: { ...valid.hosts["shop.localhost"], draining: [{ release: "dpl_b", untilMs: 1 }] } },
+      },
+      /draining\[0\]\.release: "dpl_b" is no release of the host's project/,
+    ],
+    [
+      "a release to name that is not there",
+      withRoute({ ...valid.hosts["shop.localhost"], nameable: [{ release: "x", untilMs: 1 }] }),
+      /nameable\[0\]/,
+    ],
+    [
+      "a hold without end",
+      withRoute({ ...valid.hosts["shop.localhost"], hold: { id: "h", maxMs: 1, maxRequests: 1 } }),
+      /hold\.untilMs/,
+    ],
+    [
       "a relative path",
       { ...valid, releases: { dpl_a: { ...release("dpl_a"), manifest: "m" } } },
       /absolute/,

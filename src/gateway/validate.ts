@@ -88,6 +88,39 @@ function routeProblems(route: unknown, releases: Fields): string[] {
     else problems.push(`${at}.weight: must be a whole percent from 0 to 100`);
   }
   if (total !== 100) problems.push(`.targets: weights must sum to 100, not ${total}`);
+  for (const field of ["draining", "nameable"]) problems.push(...timedProblems(field, route, releases));
+  return [...problems, ...holdProblems(route.hold)];
+}
+
+/** Releases beside the targets: each one there, and none of another project. */
+function timedProblems(field: string, route: Fields, releases: Fields): string[] {
+  const list = route[field];
+  if (list === undefined) return [];
+  if (!Array.isArray(list)) return [`.${field}: must be a list`];
+  const projectOf = (id: unknown) => {
+    const release = typeof id === "string" && Object.hasOwn(releases, id) ? releases[id] : null;
+    return isFields(release) ? release.project : null;
+  };
+  const project = projectOf((route.targets as Fields[])[0]?.release);
+  return list.flatMap((entry: unknown, index) => {
+    const at = `.${field}[${index}]`;
+    if (!isFields(entry)) return [`${at}: must be an object`];
+    if (!isWhole(entry.untilMs)) return [`${at}.untilMs: must be milliseconds since 1970`];
+    if (projectOf(entry.release) !== null && projectOf(entry.release) === project) return [];
+    return [`${at}.release: ${JSON.stringify(entry.release)} is no release of the host's project`];
+  });
+}
+
+function holdProblems(hold: unknown): string[] {
+  if (hold === undefined || hold === null) return [];
+  if (!isFields(hold)) return [".hold: must be an object or null"];
+  const problems: string[] = [];
+  if (typeof hold.id !== "string" || !ID.test(hold.id)) problems.push(".hold.id: must be an id");
+  if (!isWhole(hold.untilMs)) problems.push(".hold.untilMs: must be milliseconds since 1970");
+  if (!isWhole(hold.maxMs) || hold.maxMs < 1 || hold.maxMs > 60_000)
+    problems.push(".hold.maxMs: must be from 1 to 60000");
+  if (!isWhole(hold.maxRequests) || hold.maxRequests < 1 || hold.maxRequests > 10_000)
+    problems.push(".hold.maxRequests: must be from 1 to 10000");
   return problems;
 }
 

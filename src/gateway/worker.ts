@@ -7,6 +7,7 @@ import { noAccessLog, openAccessLog } from "./access-log.ts";
 import { createConnections } from "./connections.ts";
 import { createContent } from "./content.ts";
 import type { Gateway } from "./exchange.ts";
+import { createHolding } from "./holding.ts";
 import type { ToPrimary, ToWorker, WorkerOptions } from "./messages.ts";
 import { createGatewayServer, type GatewayServer } from "./server.ts";
 import { createSticky } from "./sticky.ts";
@@ -75,7 +76,8 @@ function createGateway(options: WorkerOptions): Gateway {
     accessLog: options.accessLog === null ? noAccessLog : openAccessLog(options.accessLog, clock),
     connections: createConnections(clock),
     content: createContent(),
-    streams: createStreams({ clock, isTarget: table.isTarget }),
+    streams: createStreams({ clock, keepsForMs: table.keepsForMs }),
+    holding: createHolding({ clock, workers: options.workers, holdOf: table.holdOf }),
     ids: randomIds,
     clock,
     drainTimeoutMs: options.drainTimeoutMs,
@@ -88,6 +90,7 @@ function handle({ gateway, server }: Running, message: Exclude<ToWorker, { type:
     case "snapshot":
       gateway.table.apply(message.snapshot);
       send({ type: "applied", generation: message.snapshot.generation });
+      gateway.holding.settle();
       gateway.streams.drainMoved(gateway.drainTimeoutMs);
       return;
     case "count":
@@ -134,6 +137,7 @@ async function drain(gateway: Gateway, server: GatewayServer): Promise<void> {
 async function stop(gateway: Gateway, server: GatewayServer, graceMs: number): Promise<void> {
   gateway.draining = true;
   stopListening(server);
+  gateway.holding.failAll();
   gateway.streams.endAll();
   const startedMs = gateway.clock.monotonicMs();
   while (gateway.connections.size > 0 && gateway.clock.monotonicMs() - startedMs < graceMs) {

@@ -19,7 +19,7 @@ export type Place = {
   readonly environment: EnvironmentName;
   /** Null only where the source knows no branch. */
   readonly branch: string | null;
-  /** Set for the preview of a pull request. */
+  /** The number of the pull request that a preview belongs to: it has that one's host. Null or absent: none. */
   readonly pullRequest?: number | null;
 };
 
@@ -64,9 +64,19 @@ export type TargetLogLine = {
 
 /**
  * Share of the environment's traffic by target deployment id; whole percents that sum to 100, or empty when nothing
- * serves.
+ * serves. A canary that only those see who ask for it is in it with 0.
  */
 export type Traffic = Readonly<Record<string, number>>;
+
+export type TrafficShift = {
+  readonly place: Place;
+  readonly from: string | null;
+  readonly to: string;
+  /** Whole percent. */
+  readonly weight: number;
+  readonly steps: readonly number[];
+  readonly drainMs?: number;
+};
 
 /**
  * Port: where code is built and served. Implemented in `src/providers/target/`, one file each; every one passes
@@ -100,29 +110,34 @@ export type Target = {
   traffic(place: Place, signal: AbortSignal): Promise<Traffic>;
   /**
    * Gives `to` `weight` percent of the place's traffic, `from` the rest; 100 ends a split. `steps` is the whole plan,
-   * ascending and ending in 100. Idempotent: a weight already reached is done. `unsupported`: the target cannot split
-   * here.
+   * ascending and ending in 100. Weight 0: only visitors who ask for the canary see it. Idempotent: a weight already
+   * reached is done. `unsupported`: the target cannot split here.
+   *
+   * `drainMs`: visitors who hold the sticky cookie of a release keep it for so long after it lost the place, in this
+   * shift to 100 and in later ones, until another value is given. 0: nobody is kept. Absent: as it was. A target that
+   * cannot keep anybody ignores it.
    */
-  shift(
-    change: {
-      place: Place;
-      from: string | null;
-      to: string;
-      weight: number;
-      steps: readonly number[];
-      drainMs?: number;
-    },
-    signal: AbortSignal,
-  ): Promise<"done" | "unsupported">;
+  shift(change: TrafficShift, signal: AbortSignal): Promise<"done" | "unsupported">;
   /** All traffic back to `to`, which has served this place before; ends a split. Never builds. Idempotent. */
   rollback(change: { place: Place; from: string; to: string }, signal: AbortSignal): Promise<void>;
-  /** Holds the place's requests. */
+  /**
+   * Lets new requests to the place wait, `maxRequests` at most (1 to 10,000); more are answered 503. Resolves once none
+   * gets through and those under way have ended, or 5 s have passed: `inFlight` are still under way. After `maxMs` (1
+   * to 60,000) without `unhold` the hold ends by itself, whatever has died meanwhile: who still waits is answered 503,
+   * who comes then passes. Again: the time begins anew. Probes of a deployment's own URL are never held. `unsupported`:
+   * nothing is held.
+   */
   hold(
     place: Place,
-    limits: { maxMs: number; maxRequests: number },
+    limits: { readonly maxMs: number; readonly maxRequests: number },
     signal: AbortSignal,
-  ): Promise<{ inFlight: number } | "unsupported">;
+  ): Promise<{ readonly inFlight: number } | "unsupported">;
+  /** Lets the waiting requests go, in their order. Idempotent; nothing held, or no such ability: no error. */
   unhold(place: Place, signal: AbortSignal): Promise<void>;
+  /**
+   * Takes the place's hosts away: they answer nothing afterwards. Its deployments stay until they are retired.
+   * Idempotent. @throws AppError `unprocessable` for production, which never has no host.
+   */
   vacate(place: Place, signal: AbortSignal): Promise<void>;
   /** Lets a release go that will not be rolled back to: its process ends and its files may be collected. */
   retire(targetDeploymentId: string, signal: AbortSignal): Promise<void>;

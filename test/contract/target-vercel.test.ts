@@ -16,5 +16,9 @@ targetContract("vercel", async () => {
       publicPort: null,
     },
   );
-  return { target, visit: (host) => platform.visit(host), close: () => platform.close() };
+  return {
+    target,
+    visit: (host, headers) => platform.visit(host, "/", headers),
+    close: () => platform.close(),
+  };
 });

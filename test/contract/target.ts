@@ -7,8 +7,11 @@ import type { BuildInput, Place, Target } from "../../src/targets/target.ts";
 /** What a suite needs to run: a target, and a visitor's view of it. */
 export type TargetUnderTest = {
   readonly target: Target;
-  /** What a visitor of this host gets. */
-  visit(host: string): Promise<{ status: number; text: string }>;
+  /** What a visitor of this host gets, and the cookie that they are given (`name=value`). */
+  visit(
+    host: string,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<{ status: number; text: string; cookie?: string }>;
   close(): Promise<void>;
 };
 
@@ -27,6 +30,8 @@ export function targetContract(name: string, start: () => Promise<TargetUnderTes
     describe("accepts a project, its files and its builds", filesAndKeys);
     describe("moves all traffic", wholeShifts);
     describe("splits traffic, and serves other environments", splits);
+    describe("keeps visitors waiting", holds);
+    describe("keeps visitors where they are, and takes hosts away", drainsAndLeaving);
     describe("builds, ends builds and lets releases go", buildsAndReleases);
   });
 }
@@ -115,6 +120,24 @@ function splits(): void {
     expect(await under.target.traffic(place, signal)).toEqual({ [next]: 100 });
   });
 
+  it("starts a split at weight 0: nobody sees the canary but who asks for it", async () => {
+    const place = await newPlace("production");
+    const old = await built(place, `old ${place.project}`);
+    await shift(place, null, old);
+    const next = await built(place, `next ${place.project}`);
+    const steps = [0, 10, 100];
+    for (let i = 0; i < 2; i++) {
+      expect(await shift(place, old, next, 0, steps)).toBe("done");
+      expect(await under.target.traffic(place, signal)).toEqual({ [old]: 100, [next]: 0 });
+    }
+    expect((await under.visit(mainHost(place))).text).toBe(`old ${place.project}`);
+    const asking = { "x-signalbox-canary": "always" };
+    expect((await under.visit(mainHost(place), asking)).text).toBe(`next ${place.project}`);
+    expect(await shift(place, old, next, 10, steps)).toBe("done");
+    expect(await shift(place, old, next, 100, steps)).toBe("done");
+    expect((await under.visit(mainHost(place))).text).toBe(`next ${place.project}`);
+  });
+
   it("rolls back in the middle of a split, and a new release can be split afterwards", async () => {
     const place = await newPlace("production");
     const old = await built(place, `old ${place.project}`);
@@ -142,6 +165,81 @@ function splits(): void {
     expect((await under.visit(mainHost(place))).text).toBe(`second ${place.project}`);
     await under.target.rollback({ place, from: second, to: first }, signal);
     expect((await under.visit(mainHost(place))).text).toBe(`first ${place.project}`);
+  });
+}
+
+function holds(): void {
+  const limits = { maxMs: 30_000, maxRequests: 3 };
+
+  it("lets requests wait and answers them afterwards; none fails but those beyond the limit", async () => {
+    const place = await newPlace("production");
+    const first = await built(place, `first ${place.project}`);
+    await shift(place, null, first);
+    expect(await under.target.hold(place, limits, signal)).toEqual({ inFlight: 0 });
+    expect(await under.target.hold(place, limits, signal)).toEqual({ inFlight: 0 });
+    let answered = 0;
+    const visit = async () => {
+      const answer = await under.visit(mainHost(place));
+      answered++;
+      return answer;
+    };
+    const visits = [1, 2, 3, 4].map(visit);
+    expect((await Promise.race(visits)).status).toBe(503);
+    const { url } = await under.target.observe(first, signal);
+    expect((await under.visit(new URL(url).hostname)).status).toBe(200);
+    expect(answered).toBe(1);
+    await under.target.unhold(place, signal);
+    await under.target.unhold(place, signal);
+    const statuses = (await Promise.all(visits)).map(({ status }) => status);
+    expect(statuses.sort()).toEqual([200, 200, 200, 503]);
+    expect((await under.visit(mainHost(place))).status).toBe(200);
+  });
+
+  it("a hold that nobody lifts ends by itself, and one of nothing holds nothing", async () => {
+    const place = await newPlace("preview", "held");
+    expect(await under.target.hold(place, limits, signal)).toEqual({ inFlight: 0 });
+    await shift(place, null, await built(place, `held ${place.project}`));
+    expect((await under.visit(mainHost(place))).status).toBe(200);
+    await under.target.hold(place, { maxMs: 300, maxRequests: 3 }, signal);
+    expect((await under.visit(mainHost(place))).status).toBe(503);
+    expect((await under.visit(mainHost(place))).status).toBe(200);
+  });
+}
+
+function drainsAndLeaving(): void {
+  it("keeps visitors at the release whose cookie they have, and a rollback keeps nobody", async () => {
+    const place = await newPlace("production");
+    const drain = (from: string | null, to: string) =>
+      under.target.shift({ place, from, to, weight: 100, steps: [100], drainMs: 600_000 }, signal);
+    const old = await built(place, `old ${place.project}`);
+    await drain(null, old);
+    const { cookie = "" } = await under.visit(mainHost(place));
+    const next = await built(place, `next ${place.project}`);
+    await drain(old, next);
+    expect(await under.target.traffic(place, signal)).toEqual({ [next]: 100 });
+    expect((await under.visit(mainHost(place), { cookie })).text).toBe(`old ${place.project}`);
+    const newcomer = await under.visit(mainHost(place));
+    expect(newcomer.text).toBe(`next ${place.project}`);
+    await under.target.rollback({ place, from: next, to: old }, signal);
+    const back = await under.visit(mainHost(place), { cookie: newcomer.cookie ?? "" });
+    expect(back.text).toBe(`old ${place.project}`);
+  });
+
+  it("takes a preview's host away, twice as well, and never production's", async () => {
+    const place: Place = { ...(await newPlace("preview", "feature")), pullRequest: 7 };
+    expect(mainHost(place)).toMatch(new RegExp(`^${place.project}-pr-7\\.`));
+    const id = await built(place, `preview ${place.project}`);
+    // The host that a preview gets by itself is the one that the place names, and the branch has none.
+    expect(await under.target.traffic(place, signal)).toEqual({ [id]: 100 });
+    expect((await under.visit(mainHost(place))).text).toBe(`preview ${place.project}`);
+    expect((await under.visit(mainHost({ ...place, pullRequest: null }))).status).toBe(404);
+    await under.target.vacate(place, signal);
+    await under.target.vacate(place, signal);
+    expect(await under.target.traffic(place, signal)).toEqual({});
+    expect((await under.visit(mainHost(place))).status).toBe(404);
+    await expect(under.target.vacate({ ...place, environment: "production" }, signal)).rejects.toMatchObject({
+      code: "unprocessable",
+    });
   });
 }
 

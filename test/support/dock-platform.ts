@@ -23,7 +23,7 @@ export type DockPlatform = {
   /** With the token, by path. */
   fetch(path: string, init?: RequestInit): Promise<Response>;
   /** What a visitor of this host gets from the gateway. */
-  visit(host: string, path?: string): Promise<{ status: number; text: string }>;
+  visit(host: string, path?: string, headers?: Readonly<Record<string, string>>): Promise<Visit>;
   /** How the gateway routes a host, from the snapshot that it persisted. */
   route(host: string): Promise<HostRoute>;
   /** `forget`: its persisted snapshot is lost as well. */
@@ -38,6 +38,13 @@ export type DockPlatform = {
   /** What the dock was started with. */
   options(): DockOptions;
   close(): Promise<void>;
+};
+
+export type Visit = {
+  readonly status: number;
+  readonly text: string;
+  /** The first cookie that was set, `name=value`. */
+  readonly cookie?: string;
 };
 
 /** @param clock the dock's. Default: the machine's. */
@@ -79,7 +86,7 @@ export async function startPlatform(clock: Clock = systemClock): Promise<DockPla
     pool: database.pool,
     fetch: (path, init = {}) =>
       fetch(url() + path, { ...init, headers: { authorization: `Bearer ${TOKEN}`, ...init.headers } }),
-    visit: (host, path = "/") => visit(gateway.port(), host, path),
+    visit: (host, path = "/", headers = {}) => visit(gateway.port(), path, { ...headers, host }),
     async route(host) {
       const route = JSON.parse(await readFile(join(dir, "gateway.json"), "utf8")).hosts[host];
       if (!route) throw new Error(`the gateway does not know ${host}`);
@@ -154,16 +161,19 @@ function gatewayProcess(dir: string) {
   };
 }
 
-function visit(port: number, host: string, path: string): Promise<{ status: number; text: string }> {
-  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>();
+function visit(port: number, path: string, headers: Record<string, string>): Promise<Visit> {
+  const { promise, resolve, reject } = Promise.withResolvers<Visit>();
   // `fetch` refuses to set Host.
-  const request = http.get({ host: "127.0.0.1", port, path, headers: { host }, agent: false }, (response) => {
+  const request = http.get({ host: "127.0.0.1", port, path, headers, agent: false }, (response) => {
     let text = "";
     response.setEncoding("utf8");
     response.on("data", (chunk) => {
       text += chunk;
     });
-    response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));
+    const cookie = response.headers["set-cookie"]?.[0]?.split(";")[0];
+    response.on("end", () =>
+      resolve({ status: response.statusCode ?? 0, text, ...(cookie === undefined ? {} : { cookie }) }),
+    );
   });
   request.on("error", reject);
   return promise;

@@ -10,6 +10,7 @@ import { fileRoutes } from "./files.ts";
 import { productionRoutes } from "./production.ts";
 import { projectRoutes } from "./projects.ts";
 import { resourcePath } from "./resource-path.ts";
+import { trafficRoutes } from "./traffic.ts";
 import { variableRoutes } from "./variables.ts";
 
 /** The dock's API: Vercel's REST resources, matched by resource and not by version. */
@@ -33,6 +34,7 @@ export function createDockApp(dock: Dock, tokens: readonly { readonly hash: stri
     accountRoutes(),
     projectRoutes(dock),
     productionRoutes(dock),
+    trafficRoutes(dock),
     variableRoutes(dock),
     fileRoutes(dock),
     deploymentRoutes(dock),

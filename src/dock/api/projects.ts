@@ -10,7 +10,11 @@ import { readBody, readQuery } from "./body.ts";
 import { environmentView, projectView } from "./views.ts";
 
 const CreateBody = SettingsSchema.extend({ name: z.string() });
-const UpdateBody = SettingsSchema.extend({ autoAssignCustomDomains: z.boolean().optional() });
+const UpdateBody = SettingsSchema.extend({
+  autoAssignCustomDomains: z.boolean().optional(),
+  // Vercel's name and unit. 30 days are the longest that the dock remembers.
+  skewProtectionMaxAge: z.number().int().min(0).max(2_592_000).optional(),
+});
 const ListQuery = z.object({
   limit: z.coerce.number().int().min(1).max(100).default(20),
   search: z.string().max(100).optional(),
@@ -47,11 +51,10 @@ export function projectRoutes(dock: Dock): Hono {
   );
 
   app.patch("/projects/:project", async (c) => {
-    const { autoAssignCustomDomains, ...settings } = await readBody(c, UpdateBody);
+    const { autoAssignCustomDomains, skewProtectionMaxAge, ...settings } = await readBody(c, UpdateBody);
     const project = await getProject(dock.db, c.req.param("project"));
-    return c.json(
-      projectView(dock, await updateProject(dock, project, { settings, autoAssignCustomDomains })),
-    );
+    const changes = { settings, autoAssignCustomDomains, skewProtectionMaxAge };
+    return c.json(projectView(dock, await updateProject(dock, project, changes)));
   });
 
   app.delete("/projects/:project", async (c) => {

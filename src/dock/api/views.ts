@@ -154,6 +154,9 @@ export function projectView(dock: Dock, row: Project) {
     defaultResourceConfig: { functionDefaultRegions: [REGION] },
     lastRollbackTarget: row.last_rollback_target,
     lastAliasRequest: row.last_alias_request ? aliasRequestView(dock, row.last_alias_request) : null,
+    ...(row.skew_protection_max_age === null ? {} : { skewProtectionMaxAge: row.skew_protection_max_age }),
+    /** Beyond Vercel's fields. */
+    dock: { drainMs: row.drain_ms },
     rollingRelease: row.rolling_release_config?.enabled ? rollingConfigView(row) : null,
   };
 }

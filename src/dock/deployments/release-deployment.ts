@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import { AppError, messageOf } from "../../foundation/errors.ts";
 import type { Artifact } from "../build/build.ts";
 import type { Dock } from "../dock.ts";
-import { branchHost, environmentHost, productionHost } from "../hosts.ts";
+import { branchHost, environmentHost, productionHost, pullRequestHost } from "../hosts.ts";
 import { findEnvironment } from "../projects/queries.ts";
 import { appSpec } from "../releases/app-spec.ts";
 import { targetOf } from "../traffic/load.ts";
@@ -141,9 +141,18 @@ async function automaticHost(dock: Dock, row: Deployment): Promise<AutomaticHost
     if (!environment) return null;
     return { ...alias, host: environmentHost(row.name, environment.slug, dock.domain), kind: "environment" };
   }
+  const pullRequest = pullRequestOf(row.meta);
+  if (pullRequest !== null)
+    return { ...alias, host: pullRequestHost(row.name, pullRequest, dock.domain), kind: "branch" };
   return row.branch
     ? { ...alias, host: branchHost(row.name, row.branch, dock.domain), kind: "branch" }
     : null;
+}
+
+/** The number of the pull request that a preview belongs to: it has that one's host, and not its branch's. */
+function pullRequestOf(meta: Readonly<Record<string, string>>): number | null {
+  const text = meta.pullRequest ?? "";
+  return /^[1-9]\d{0,9}$/.test(text) ? Number(text) : null;
 }
 
 /** Whether the host moves now. A build that began earlier never takes it from one that began later. */

@@ -24,6 +24,7 @@ export async function rollback(dock: Dock, project: Project, deploymentId: strin
       const rollout = state.rollouts.get(project.id);
       return {
         setAliases: [productionAlias(dock, project, deploymentId)],
+        isRollback: true,
         autoAssignInMemory: { projectId: project.id, value: false },
         ...(rollout ? { setRollouts: [{ projectId: project.id, rollout: null }] } : {}),
         write: async (tx, generation) => {

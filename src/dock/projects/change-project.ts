@@ -1,29 +1,60 @@
 import { AppError } from "../../foundation/errors.ts";
 import type { Dock } from "../dock.ts";
 import type { ProjectSettings, RollingReleaseConfig } from "../rows.ts";
+import { settingsOf, type TrafficSettings, type TrafficState } from "../traffic/snapshot.ts";
+import type { Change } from "../traffic/traffic.ts";
 import { getProject, type Project } from "./queries.ts";
 
 /** Changes the settings given; the others stay. Settings reach builds from the next deployment on. */
 export async function updateProject(
   dock: Dock,
   project: Project,
-  changes: { settings: ProjectSettings; autoAssignCustomDomains?: boolean | undefined },
+  changes: {
+    settings: ProjectSettings;
+    autoAssignCustomDomains?: boolean | undefined;
+    /** Seconds; 0: off. */
+    skewProtectionMaxAge?: number | undefined;
+  },
 ): Promise<Project> {
   const settings: ProjectSettings = { ...project.settings, ...changes.settings };
   const auto = changes.autoAssignCustomDomains;
+  const maxAge = changes.skewProtectionMaxAge;
   const row = {
     settings: JSON.stringify(settings),
     updated_at: dock.clock.now(),
     ...(auto === undefined ? {} : { auto_assign: auto }),
+    ...(maxAge === undefined ? {} : { skew_protection_max_age: maxAge }),
   };
   // Under the pointers' lock: a build that gets ready now sees the flag as it is before or after, never in between.
-  await dock.traffic.change(() => ({
+  await dock.traffic.change((state) => ({
     ...(auto === undefined ? {} : { autoAssignInMemory: { projectId: project.id, value: auto } }),
+    ...(maxAge === undefined ? {} : settingsChange(state, project, { skewMaxAgeS: maxAge })),
     write: async (tx) => {
       await tx.updateTable("projects").set(row).where("id", "=", project.id).execute();
     },
   }));
   return getProject(dock.db, project.id);
+}
+
+/** Lets visitors keep a release of this project for so long after a flip. 0: not at all. From the next flip on. */
+export async function setDrain(dock: Dock, project: Project, drainMs: number): Promise<void> {
+  if (project.drain_ms === drainMs) return;
+  const generation = await dock.traffic.change((state) => ({
+    ...settingsChange(state, project, { drainMs }),
+    write: async (tx) => {
+      const row = { drain_ms: drainMs, updated_at: dock.clock.now() };
+      await tx.updateTable("projects").set(row).where("id", "=", project.id).execute();
+    },
+  }));
+  await dock.publisher.served(generation);
+}
+
+function settingsChange(
+  state: TrafficState,
+  { id }: Project,
+  changes: Partial<TrafficSettings>,
+): Pick<Change, "settingsInMemory"> {
+  return { settingsInMemory: { projectId: id, settings: { ...settingsOf(state, id), ...changes } } };
 }
 
 /** Removes a project with all of its deployments. Its hosts answer nothing once this resolves. */

@@ -49,7 +49,10 @@ const textAt = async (url: string) => (await platform.visit(url)).text;
 
 it("a month later the files of old previews are gone, and everything that is retained still serves", async () => {
   const wasProduction = await deploy("production 1", { target: "production" });
-  await deploy("production 2", { target: "production" });
+  const live = await deploy("production 2", { target: "production" });
+  // Staged ones, more than are kept by their number: what was live stays all the same.
+  const staged = { target: "production", autoAssignCustomDomains: false };
+  for (let i = 0; i < 20; i++) await deploy(`staged ${i}`, staged);
   const aliased = await deploy("aliased");
   await platform.fetch(`/v2/deployments/${aliased.id}/aliases`, {
     method: "POST",
@@ -81,4 +84,7 @@ it("a month later the files of old previews are gone, and everything that is ret
   const promote = await platform.fetch(`/v10/projects/site/promote/${old.id}`, { method: "POST" });
   expect(promote.status).toBe(409);
   expect(JSON.stringify(await promote.json())).toContain("were removed");
+  const retired = await platform.fetch(`/v13/deployments/${live.id}`, { method: "DELETE" });
+  expect(retired.status).toBe(200);
+  expect((await platform.visit(live.url)).status).toBe(404);
 });

@@ -1,5 +1,6 @@
 import { loadTree } from "../deployments/tree.ts";
 import type { Dock } from "../dock.ts";
+import { FORMER_KEPT } from "../traffic/former.ts";
 import { targetOf } from "../traffic/load.ts";
 import { type RetentionRow, retainedDeployments } from "./retention.ts";
 
@@ -33,6 +34,9 @@ async function letGo(dock: Dock, now: Date): Promise<void> {
   const { state } = dock.traffic;
   const serving = new Set([...state.aliases.values()].map((alias) => alias.deploymentId));
   for (const rollout of state.rollouts.values()) serving.add(rollout.stable).add(rollout.canary);
+  const former = new Set<string>();
+  for (const list of state.former.values())
+    for (const one of list.slice(0, FORMER_KEPT)) former.add(one.deploymentId);
   const facts = rows.map(
     (row): RetentionRow => ({
       id: row.id,
@@ -42,15 +46,17 @@ async function letGo(dock: Dock, now: Date): Promise<void> {
       createdAt: row.created_at,
       promotedAt: row.promoted_at,
       serving: serving.has(row.id),
+      former: former.has(row.id),
     }),
   );
   const retained = retainedDeployments(facts, now);
   const going = facts.filter((row) => !retained.has(row.id)).map((row) => row.id);
   if (going.length === 0) return;
   const generation = await dock.traffic.change((current) => {
-    // Read again under the lock: an alias may have been assigned to one of them since.
-    const aliased = new Set([...current.aliases.values()].map((alias) => alias.deploymentId));
-    const ids = going.filter((id) => !aliased.has(id));
+    // Read again under the lock: one of them may serve since, or have served.
+    const used = new Set([...current.aliases.values()].map((alias) => alias.deploymentId));
+    for (const rollout of current.rollouts.values()) used.add(rollout.stable).add(rollout.canary);
+    const ids = going.filter((id) => !used.has(id) && !current.releases.get(id)?.promotedAt);
     return {
       removeReleases: ids,
       write: async (tx) => {

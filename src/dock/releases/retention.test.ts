@@ -12,6 +12,7 @@ const row = (id: string, parts: Partial<RetentionRow> = {}): RetentionRow => ({
   createdAt: daysAgo(30),
   promotedAt: null,
   serving: false,
+  former: false,
   ...parts,
 });
 const crowd = Array.from({ length: 20 }, (_, i) => row(`new${i}`, { createdAt: daysAgo(1) }));
@@ -20,6 +21,7 @@ it.each<[string, Partial<RetentionRow>, boolean]>([
   ["an old one with twenty newer", {}, false],
   ["one that serves", { serving: true }, true],
   ["one that ever was production", { promotedAt: daysAgo(29) }, true],
+  ["one that a host had lately: a rollback may go back to it", { former: true }, true],
   ["one that still waits", { state: "QUEUED" }, true],
   ["one that is being built", { state: "BUILDING" }, true],
   ["one of the last seven days", { createdAt: daysAgo(6) }, true],
@@ -38,6 +40,7 @@ it("what serves, waits or ever was production is kept, whatever else there is", 
       createdAt: fc.integer({ min: 0, max: 400 }).map(daysAgo),
       promotedAt: fc.option(fc.constant(daysAgo(1))),
       serving: fc.boolean(),
+      former: fc.boolean(),
     }),
     { maxLength: 120 },
   );
@@ -45,7 +48,13 @@ it("what serves, waits or ever was production is kept, whatever else there is", 
     fc.property(rows, (all) => {
       const retained = retainedDeployments(all, NOW);
       for (const one of all) {
-        if (one.serving || one.promotedAt || one.state === "QUEUED" || one.state === "BUILDING") {
+        if (
+          one.serving ||
+          one.former ||
+          one.promotedAt ||
+          one.state === "QUEUED" ||
+          one.state === "BUILDING"
+        ) {
           expect(retained.has(one.id)).toBe(true);
         }
       }

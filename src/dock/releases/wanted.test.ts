@@ -19,7 +19,8 @@ function release(id: string, minutes: number, parts: Partial<RoutedRelease> = {}
 }
 function state(releases: [string, RoutedRelease][], parts: Partial<TrafficState> = {}): TrafficState {
   const empty = { generation: 1, aliases: new Map(), rollouts: new Map(), manual: new Set<string>() };
-  return { ...empty, releases: new Map(releases), ...parts };
+  const none = { former: new Map(), settings: new Map(), holds: new Map() };
+  return { ...empty, ...none, releases: new Map(releases), ...parts };
 }
 const old = [90, 80, 70, 60, 50].map((minutes, i) => release(`r${i}`, minutes));
 
@@ -55,4 +56,21 @@ it("everything younger than ten minutes runs", () => {
 
 it("static releases have nothing to run", () => {
   expect(wantedReleases(state([release("s", 1, { socket: null })]), NOW).size).toBe(0);
+});
+
+const left = (deploymentId: string, parts: object = {}) => {
+  return { deploymentId, supersededAt: NOW, drainUntil: null, rolledBack: false, ...parts };
+};
+const production = new Map([["x", { deploymentId: "r4", projectId: "p", kind: "production" as const }]]);
+
+it("the release that production would go back to runs, however many newer builds there are", () => {
+  const former = new Map([["x", [left("r1", { rolledBack: true }), left("r0")]]]);
+  const wanted = wantedReleases(state(old, { aliases: production, former }), NOW);
+  expect([...wanted].sort()).toEqual(["r0", "r2", "r3", "r4"]);
+});
+
+it("a release that visitors are kept at runs until its deadline", () => {
+  const until = (minutes: number) => new Map([["y", [left("r0", { drainUntil: minutesAgo(minutes) })]]]);
+  expect(wantedReleases(state(old, { former: until(-1) }), NOW).has("r0")).toBe(true);
+  expect(wantedReleases(state(old, { former: until(1) }), NOW).has("r0")).toBe(false);
 });

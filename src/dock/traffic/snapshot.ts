@@ -1,5 +1,7 @@
-import type { HostRoute, Release, Snapshot } from "../../gateway/index.ts";
+import type { HostRoute, Release, Snapshot, TimedRelease } from "../../gateway/index.ts";
+import { keptUp } from "../releases/wanted.ts";
 import type { AliasKind } from "../rows.ts";
+import { draining, type Former } from "./former.ts";
 
 /** A READY deployment as the gateway must know it. */
 export type RoutedRelease = {
@@ -34,6 +36,25 @@ export type Rollout = {
   readonly weight: number;
 };
 
+/** What a project says of the traffic of its hosts. */
+export type TrafficSettings = {
+  /** Seconds for which a release may be named after it lost its host; 0: never; null: the dock's default. */
+  readonly skewMaxAgeS: number | null;
+  /** How long visitors may keep a release after a flip, if they have its cookie. 0: not at all, and no cookie. */
+  readonly drainMs: number;
+};
+
+const NO_SETTINGS: TrafficSettings = { skewMaxAgeS: null, drainMs: 0 };
+
+/** A host whose requests wait. */
+export type HeldHost = {
+  readonly id: string;
+  readonly projectId: string;
+  readonly until: Date;
+  readonly maxMs: number;
+  readonly maxRequests: number;
+};
+
 /** Everything that decides who serves what. A copy in memory of rows; changed only after their commit. */
 export type TrafficState = {
   generation: number;
@@ -44,7 +65,17 @@ export type TrafficState = {
   readonly rollouts: Map<string, Rollout>;
   /** Ids of the projects whose production does not follow new builds by itself (`autoAssignCustomDomains: false`). */
   readonly manual: Set<string>;
+  /** By host, newest first. */
+  readonly former: Map<string, readonly Former[]>;
+  /** By project id; absent: nothing but defaults. */
+  readonly settings: Map<string, TrafficSettings>;
+  /** By host. */
+  readonly holds: Map<string, HeldHost>;
 };
+
+export function settingsOf(state: TrafficState, projectId: string): TrafficSettings {
+  return state.settings.get(projectId) ?? NO_SETTINGS;
+}
 
 /** The host and the release that production of a project is at, or null before its first one. */
 export function productionOf(
@@ -58,8 +89,12 @@ export function productionOf(
   return null;
 }
 
-/** The gateway's snapshot of a state. Pure. An alias to something that is not READY (any more) has no route. */
-export function buildSnapshot(state: TrafficState): Snapshot {
+/**
+ * The gateway's snapshot of a state. Pure. An alias to something that is not READY (any more) has no route.
+ * @param at.skewMaxAgeS what holds for projects that say nothing
+ */
+export function buildSnapshot(state: TrafficState, at: { now: Date; skewMaxAgeS: number }): Snapshot {
+  const up = keptUp(state);
   const hosts: Record<string, HostRoute> = {};
   const releases: Record<string, Release> = {};
   for (const release of state.releases.values()) {
@@ -77,15 +112,58 @@ export function buildSnapshot(state: TrafficState): Snapshot {
       rollout && state.releases.has(rollout.canary) && state.releases.has(rollout.stable)
         ? splitRoute(rollout)
         : { targets: [{ release: alias.deploymentId, weight: 100 }], rollout: null };
-    if (route.targets.every((target) => state.releases.has(target.release))) hosts[host] = route;
+    if (!route.targets.every((target) => state.releases.has(target.release))) continue;
+    hosts[host] = { ...route, ...beyondWeights(state, host, route, { ...at, up }) };
   }
   return { version: 1, generation: state.generation, hosts, releases };
 }
 
+/** A canary of weight 0 is in the split too: it is reached by those who ask for it. */
 function splitRoute(rollout: Rollout): HostRoute {
   const targets = [
     { release: rollout.stable, weight: 100 - rollout.weight },
     { release: rollout.canary, weight: rollout.weight },
-  ].filter((target) => target.weight > 0);
+  ];
   return { targets, rollout: rollout.id };
+}
+
+/** What else a host's route says, and nothing where there is nothing: such hosts are the quickest. */
+function beyondWeights(
+  state: TrafficState,
+  host: string,
+  { targets, rollout }: HostRoute,
+  at: { now: Date; skewMaxAgeS: number; up: ReadonlySet<string> },
+): Omit<Partial<HostRoute>, "targets" | "rollout"> {
+  const projectId = state.aliases.get(host)?.projectId ?? "";
+  const { skewMaxAgeS, drainMs } = settingsOf(state, projectId);
+  const maxAgeMs = (skewMaxAgeS ?? at.skewMaxAgeS) * 1_000;
+  const isTarget = (id: string) => targets.some((target) => target.release === id);
+  const former = (state.former.get(host) ?? []).filter(
+    (one) => state.releases.get(one.deploymentId)?.projectId === projectId && !isTarget(one.deploymentId),
+  );
+  const kept = draining(former, at.now).map((one) => timed(one, one.drainUntil?.getTime() ?? 0));
+  const nameable = former
+    .filter((one) => !one.rolledBack && isAnswering(state, one.deploymentId, at.up))
+    .map((one) => timed(one, one.supersededAt.getTime() + maxAgeMs))
+    .filter((one) => one.untilMs > at.now.getTime());
+  const hold = state.holds.get(host);
+  return {
+    ...(drainMs > 0 && rollout === null ? { sticky: true } : {}),
+    ...(kept.length > 0 ? { draining: kept } : {}),
+    ...(maxAgeMs > 0 && (nameable.length > 0 || targets.length > 1) ? { nameable } : {}),
+    ...(hold && hold.until > at.now ? { hold: holdOf(hold) } : {}),
+  };
+}
+
+/** Naming a release whose process was stopped would be an error page; it falls through to what is served now. */
+function isAnswering(state: TrafficState, id: string, up: ReadonlySet<string>): boolean {
+  return state.releases.get(id)?.socket === null || up.has(id);
+}
+
+function timed({ deploymentId }: Former, untilMs: number): TimedRelease {
+  return { release: deploymentId, untilMs };
+}
+
+function holdOf({ id, until, maxMs, maxRequests }: HeldHost): NonNullable<HostRoute["hold"]> {
+  return { id, untilMs: until.getTime(), maxMs, maxRequests };
 }

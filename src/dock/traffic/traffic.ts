@@ -3,8 +3,18 @@ import type { Clock } from "../../foundation/clock.ts";
 import { AppError } from "../../foundation/errors.ts";
 import type { Ids } from "../../foundation/ids.ts";
 import type { DockDatabase, DockTables } from "../rows.ts";
+import { type Former, formerAfter } from "./former.ts";
 import { loadTraffic } from "./load.ts";
-import type { AliasTarget, Rollout, RoutedRelease, TrafficState } from "./snapshot.ts";
+import {
+  type AliasTarget,
+  type HeldHost,
+  type Rollout,
+  type RoutedRelease,
+  settingsOf,
+  type TrafficSettings,
+  type TrafficState,
+} from "./snapshot.ts";
+import { writeFormer, writeHolds } from "./write.ts";
 
 export type WriteTx = Transaction<DockTables>;
 
@@ -15,6 +25,12 @@ export type Change = {
   readonly addReleases?: readonly RoutedRelease[];
   readonly removeReleases?: readonly string[];
   readonly setRollouts?: readonly { readonly projectId: string; readonly rollout: Rollout | null }[];
+  /** The aliases go back: what they leave is bad, and nobody stays with it. */
+  readonly isRollback?: boolean;
+  readonly setHolds?: readonly ({ readonly host: string } & HeldHost)[];
+  readonly removeHolds?: readonly string[];
+  /** The row is the business of `write`. */
+  readonly settingsInMemory?: { readonly projectId: string; readonly settings: TrafficSettings };
   /** Whether production follows new builds. The row is the business of `write`. */
   readonly autoAssignInMemory?: { readonly projectId: string; readonly value: boolean };
   /** This deployment serves production from now on: it may be rolled back to. */
@@ -63,11 +79,14 @@ export async function createTraffic(deps: {
   async function commit(change: Change, least: number): Promise<number> {
     refuseUnrouted(state, change);
     const generation = Math.max(state.generation, least) + 1;
+    const former = formerOf(state, change, deps.clock.now());
     uncertain = true;
     try {
       await deps.db.transaction().execute(async (tx) => {
         await tx.updateTable("dock_state").set({ generation }).execute();
         await writePointers(tx, change, deps);
+        await writeFormer(tx, former);
+        await writeHolds(tx, change);
         await change.write?.(tx, generation);
       });
     } catch (error) {
@@ -76,6 +95,7 @@ export async function createTraffic(deps: {
       throw error;
     }
     apply(state, change, generation);
+    for (const { host, list } of former) state.former.set(host, list);
     uncertain = false;
     deps.onChange(generation);
     return generation;
@@ -96,6 +116,32 @@ export async function createTraffic(deps: {
         await commit({}, beyond);
       }),
   };
+}
+
+export type FormerOfHost = {
+  readonly host: string;
+  readonly projectId: string;
+  readonly list: readonly Former[];
+};
+
+/** Who had each host that moves. A host that another project takes over begins anew. */
+function formerOf(state: TrafficState, change: Change, now: Date): FormerOfHost[] {
+  const holder = (id: string) => {
+    const release = state.releases.get(id) ?? change.addReleases?.find((added) => added.id === id);
+    return { id, createdAt: release?.createdAt ?? null };
+  };
+  return (change.setAliases ?? []).map(({ host, deploymentId, projectId }) => {
+    const before = state.aliases.get(host);
+    const isOurs = before?.projectId === projectId;
+    const list = formerAfter(isOurs ? (state.former.get(host) ?? []) : [], {
+      from: isOurs ? holder(before.deploymentId) : null,
+      to: holder(deploymentId),
+      isRollback: change.isRollback === true,
+      drainMs: settingsOf(state, projectId).drainMs,
+      now,
+    });
+    return { host, projectId, list };
+  });
 }
 
 /** What was looked up before the lock may have been deleted since. */
@@ -121,7 +167,8 @@ async function writePointers(tx: WriteTx, change: Change, deps: { clock: Clock; 
   }
   // Removed first: a release that goes takes the aliases named beside it along.
   if (change.removeAliases && change.removeAliases.length > 0) {
-    await tx.deleteFrom("aliases").where("host", "in", change.removeAliases).execute();
+    for (const table of ["aliases", "former_releases", "holds"] as const)
+      await tx.deleteFrom(table).where("host", "in", change.removeAliases).execute();
   }
   if (!change.setAliases || change.setAliases.length === 0) return;
   const rows = change.setAliases.map((alias) => ({
@@ -149,8 +196,15 @@ async function writePointers(tx: WriteTx, change: Change, deps: { clock: Clock; 
 
 function apply(state: TrafficState, change: Change, generation: number): void {
   state.generation = generation;
-  for (const host of change.removeAliases ?? []) state.aliases.delete(host);
+  for (const host of change.removeAliases ?? []) {
+    for (const byHost of [state.aliases, state.former, state.holds]) byHost.delete(host);
+  }
   for (const id of change.removeReleases ?? []) state.releases.delete(id);
+  if (change.removeReleases?.length) forget(state, new Set(change.removeReleases));
+  for (const host of change.removeHolds ?? []) state.holds.delete(host);
+  for (const { host, ...hold } of change.setHolds ?? []) state.holds.set(host, hold);
+  const { settingsInMemory: said } = change;
+  if (said) state.settings.set(said.projectId, said.settings);
   for (const release of change.addReleases ?? []) state.releases.set(release.id, release);
   for (const { host, deploymentId, projectId, kind } of change.setAliases ?? []) {
     state.aliases.set(host, { deploymentId, projectId, kind });
@@ -168,5 +222,16 @@ function apply(state: TrafficState, change: Change, generation: number): void {
   for (const { projectId, rollout } of change.setRollouts ?? []) {
     if (rollout) state.rollouts.set(projectId, rollout);
     else state.rollouts.delete(projectId);
+  }
+}
+
+/** A release that is gone is nobody's former one: its row may be away. */
+function forget(state: TrafficState, gone: ReadonlySet<string>): void {
+  for (const [host, list] of state.former) {
+    if (list.some((one) => gone.has(one.deploymentId)))
+      state.former.set(
+        host,
+        list.filter((one) => !gone.has(one.deploymentId)),
+      );
   }
 }

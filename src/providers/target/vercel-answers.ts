@@ -49,6 +49,8 @@ export const DeploymentsAnswer = z.object({
 
 export const AliasAnswer = z.object({ deploymentId: z.string().nullish() });
 
+export const HoldAnswer = z.object({ inFlight: z.number() });
+
 const Stage = z.object({ index: z.number(), targetPercentage: z.number() });
 
 export const RollingReleaseAnswer = z.object({

@@ -73,7 +73,11 @@ function bodyOf(input: BuildInput): Record<string, unknown> {
     project: input.targetProjectId,
     version: 2,
     ...destinationOf(input),
-    meta: { [KEY_FIELD]: input.key },
+    meta: {
+      [KEY_FIELD]: input.key,
+      // The dock gives such a preview the pull request's host, and not its branch's.
+      ...(typeof input.pullRequest === "number" ? { pullRequest: String(input.pullRequest) } : {}),
+    },
     gitMetadata: {
       ...(input.branch === null ? {} : { commitRef: input.branch }),
       ...(input.commit.sha === null ? {} : { commitSha: input.commit.sha }),

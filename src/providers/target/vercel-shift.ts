@@ -4,19 +4,11 @@ import * as approval from "@vercel/sdk/funcs/rollingReleaseApproveRollingRelease
 import { rollingReleaseCompleteRollingRelease } from "@vercel/sdk/funcs/rollingReleaseCompleteRollingRelease.js";
 import { rollingReleaseStartRollingRelease } from "@vercel/sdk/funcs/rollingReleaseStartRollingRelease.js";
 import { AppError } from "../../foundation/errors.ts";
-import type { Place } from "../../targets/target.ts";
+import type { TrafficShift as Change, Place } from "../../targets/target.ts";
 import { scopeOf, type VercelClient } from "./vercel-client.ts";
 import { unlessStatus } from "./vercel-failures.ts";
 import { readProject } from "./vercel-projects.ts";
 import { type ActiveRelease, assignHost, readAliasOwner, readRelease } from "./vercel-traffic.ts";
-
-export type Change = {
-  readonly place: Place;
-  readonly from: string | null;
-  readonly to: string;
-  readonly weight: number;
-  readonly steps: readonly number[];
-};
 
 /** How long a promotion may take to show in the aliases; the usual time is seconds. */
 const PROMOTION_DEADLINE_MS = 60_000;
@@ -28,7 +20,8 @@ export async function shiftTraffic(
   change: Change,
   signal: AbortSignal,
 ): Promise<"done" | "unsupported"> {
-  const { place, to, weight } = change;
+  const { place, to, weight, drainMs } = change;
+  if (weight === 100 && drainMs !== undefined) await setDrain(client, place, drainMs, signal);
   if (place.environment !== "production") {
     if (weight < 100) return "unsupported";
     await assignHost(client, place, to, signal);
@@ -40,6 +33,21 @@ export async function shiftTraffic(
   if (release !== null) await completeRelease(client, change, signal);
   else await promote(client, change, signal);
   return "done";
+}
+
+/**
+ * An extension of the dock: from then on visitors of the place get the sticky cookie by which they are kept. Vercel has
+ * no such thing (404) and needs none: its skew protection is the project's own setting there.
+ */
+async function setDrain(
+  client: VercelClient,
+  place: Place,
+  drainMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const path = `/v1/projects/${encodeURIComponent(place.targetProjectId)}/drain`;
+  const set = () => client.json({ method: "PUT", path, body: { drainMs } }, { signal });
+  await unlessStatus([404, 405], set, null);
 }
 
 function otherRelease(release: ActiveRelease): AppError {

@@ -1,4 +1,5 @@
 import { aliasesAssignAlias } from "@vercel/sdk/funcs/aliasesAssignAlias.js";
+import { aliasesDeleteAlias } from "@vercel/sdk/funcs/aliasesDeleteAlias.js";
 import { aliasesGetAlias } from "@vercel/sdk/funcs/aliasesGetAlias.js";
 import { projectsRequestRollback } from "@vercel/sdk/funcs/projectsRequestRollback.js";
 import { rollingReleaseGetRollingRelease } from "@vercel/sdk/funcs/rollingReleaseGetRollingRelease.js";
@@ -26,7 +27,6 @@ export async function readTraffic(client: VercelClient, place: Place, signal: Ab
   ]);
   if (release === null) return owner === null ? {} : { [owner]: 100 };
   if (release.current === null || release.percent >= 100) return { [release.canary]: 100 };
-  if (release.percent <= 0) return { [release.current]: 100 };
   return { [release.current]: 100 - release.percent, [release.canary]: release.percent };
 }
 
@@ -89,6 +89,21 @@ export async function assignHost(
     requestBody: { alias: hostOf(place, client.options.domain) },
   };
   await client.sdk((core, options) => aliasesAssignAlias(core, request, options), { signal });
+}
+
+/** Takes the place's host away. One that is not there is done. */
+export async function vacate(client: VercelClient, place: Place, signal: AbortSignal): Promise<void> {
+  if (place.environment === "production") {
+    throw new AppError("unprocessable", `The host of ${place.project} in production cannot be taken away.`, {
+      hint: "Only previews and staging can be vacated; delete the project at the target to end its production.",
+    });
+  }
+  const request = { aliasId: hostOf(place, client.options.domain), ...scopeOf(client) };
+  await unlessStatus(
+    [404],
+    () => client.sdk((core, options) => aliasesDeleteAlias(core, request, options), { signal }),
+    null,
+  );
 }
 
 /**

@@ -10,11 +10,12 @@ import { DeploymentAnswer } from "./vercel-answers.ts";
 import { startBuild } from "./vercel-build.ts";
 import { createVercelClient, scopeOf, type VercelClient, type VercelOptions } from "./vercel-client.ts";
 import { unlessStatus } from "./vercel-failures.ts";
+import { hold, unhold } from "./vercel-hold.ts";
 import { hostOf } from "./vercel-hosts.ts";
 import { readLogs } from "./vercel-logs.ts";
 import { ensureProject } from "./vercel-projects.ts";
 import { shiftTraffic } from "./vercel-shift.ts";
-import { readTraffic, rollBack } from "./vercel-traffic.ts";
+import { readTraffic, rollBack, vacate } from "./vercel-traffic.ts";
 
 export type { VercelOptions } from "./vercel-client.ts";
 
@@ -48,6 +49,9 @@ export function createVercelTarget(deps: { clock: Clock }, options: VercelOption
     traffic: (place, signal) => readTraffic(client, place, signal),
     shift: (change, signal) => shiftTraffic(client, change, signal),
     rollback: (change, signal) => rollBack(client, change, signal),
+    hold: (place, limits, signal) => hold(client, place, limits, signal),
+    unhold: (place, signal) => unhold(client, place, signal),
+    vacate: (place, signal) => vacate(client, place, signal),
     retire: (id, signal) => retire(client, id, signal),
     ping: async (signal) => {
       const limits = { signal, deadlineMs: PING_DEADLINE_MS };
