@@ -87,29 +87,40 @@ async function decideTheRest(world: World): Promise<void> {
   await work(world, TURNS_OF_PATIENCE);
 }
 
+/** A client whose request was cut off sends it again, with its key. */
+const TRIES = 3;
+
 async function act(world: World, action: Action): Promise<void> {
   world.faulty.trace.push(`-- ${action.do}`);
-  const user = createWorker(world);
-  try {
-    await perform(world, user, action);
-  } catch (error) {
-    if (!(error instanceof Crash) && !(error instanceof AppError) && !(error instanceof LedgerConflict)) throw error;
-    world.faulty.trace.push(`-- ${action.do} ended with ${error.message}`);
+  const key = `request-${++world.time.requests}`;
+  for (let tries = 0; tries < TRIES; tries++) {
+    try {
+      await perform(world, createWorker(world), action, key);
+      break;
+    } catch (error) {
+      if (!isExpected(error)) throw error;
+      world.faulty.trace.push(`-- ${action.do} ended with ${error.message}`);
+      if (!(error instanceof Crash)) break;
+    }
   }
   world.faulty.check();
 }
 
-async function perform(world: World, user: Worker, action: Action): Promise<void> {
+function isExpected(error: unknown): error is Error {
+  return error instanceof Crash || error instanceof AppError || error instanceof LedgerConflict;
+}
+
+async function perform(world: World, user: Worker, action: Action, key: string): Promise<void> {
   const open = [...world.ledger.rows.deployments.values()].find((row) => !isSettled(row.state));
   switch (action.do) {
     case "work":
       return work(world, action.turns);
     case "deploy":
-      return deploy(world, user, action);
+      return deploy(world, user, action, action.key ?? key);
     case "redeliver":
       return redeliver(world, user);
     case "rollback":
-      return rollback(world, user, action.stepped);
+      return rollback(world, user, action.stepped, key);
     case "cancel":
       if (open) await cancelDeployment(user.verbs, USER, open.id);
       return;
@@ -132,10 +143,15 @@ async function perform(world: World, user: Worker, action: Action): Promise<void
   }
 }
 
-async function deploy(world: World, user: Worker, action: Action & { do: "deploy" }): Promise<void> {
+async function deploy(
+  world: World,
+  user: Worker,
+  action: Action & { do: "deploy" },
+  key: string,
+): Promise<void> {
   // Known before the answer, because a worker may begin before it.
   world.apps.set(`dep_${world.time.ids + 1}`, action.app);
-  const { pullRequest, key } = action;
+  const { pullRequest } = action;
   const input = {
     environment: pullRequest === undefined ? ("production" as const) : ("preview" as const),
     project: PROJECT.name,
@@ -157,9 +173,14 @@ async function redeliver(world: World, user: Worker): Promise<void> {
   assert.equal(id, last.id, "one delivery made two deployments");
 }
 
-async function rollback(world: World, user: Worker, stepped: boolean | undefined): Promise<void> {
+async function rollback(
+  world: World,
+  user: Worker,
+  stepped: boolean | undefined,
+  key: string,
+): Promise<void> {
   const input = { environment: "production" as const, project: PROJECT.name, stepped };
-  const done = await rollbackDeployment(user.verbs, USER, input);
+  const done = await rollbackDeployment(user.verbs, USER, input, key);
   if (done.state !== "live") return;
   const serving = world.ledger.rows.deployments.get(done.deploymentId);
   for (const service of serving?.services ?? []) {
@@ -236,8 +257,7 @@ async function turnOf(world: World, worker: Worker, id: string | null): Promise<
     worker.held = outcome.kind === "again" || outcome.kind === "wait" ? outcome.deployment : null;
     worker.until = outcome.kind === "wait" ? outcome.until.getTime() : 0;
   } catch (error) {
-    const isExpected = error instanceof Crash || error instanceof AppError || error instanceof LedgerConflict;
-    if (!isExpected) throw error;
+    if (!isExpected(error)) throw error;
     worker.held = null;
     if (worker.dead) replace(world, worker);
   }

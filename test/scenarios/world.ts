@@ -73,7 +73,7 @@ export type World = ReturnType<typeof createWorld>;
 /** A database, a target, a clock and two control planes, all in memory, under the faults of a plan. */
 export function createWorld(options: { seed: number; faults: (random: Random) => FaultPlan }) {
   const random = createRandom(options.seed);
-  const time = { now: T0, ids: 0, workers: 0 };
+  const time = { now: T0, ids: 0, workers: 0, requests: 0 };
   const clock: Clock = {
     ...systemClock,
     now: () => new Date(time.now),
