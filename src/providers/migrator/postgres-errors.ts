@@ -24,6 +24,8 @@ const HINTS: Readonly<Record<string, string>> = {
 /** Anything thrown while migrating, as what a user can act on. Secrets are hidden by whoever shows it. */
 export function explain(error: unknown, limit: TimeLimit, place: Place | null, shown: string): AppError {
   if (error instanceof AppError) return error;
+  // A bug of ours is no fault of the database.
+  if (error instanceof TypeError || error instanceof RangeError) throw error;
   const stopped = limit.stopped();
   if (stopped === "canceled") {
     return new AppError("canceled", `The migration was canceled${whereOf(place)}.`, {

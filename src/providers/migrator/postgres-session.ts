@@ -1,8 +1,9 @@
 import type { ConnectionOptions } from "node:tls";
 import pg from "pg";
 import type { Clock } from "../../foundation/clock.ts";
-import { errorCodeOf, messageOf } from "../../foundation/errors.ts";
+import { messageOf } from "../../foundation/errors.ts";
 import type { PostgresAddress } from "./postgres-address.ts";
+import { sqlState } from "./postgres-errors.ts";
 
 const CONNECT_TIMEOUT_MS = 10_000;
 /** A cancel request can arrive before the statement that it is meant for; it is repeated until that has ended. */
@@ -110,7 +111,7 @@ async function connect(address: PostgresAddress, applicationName: string): Promi
       }
     }
     // The server answered; another address of it would answer the same.
-    if (/^[0-9A-Z]{5}$/.test(errorCodeOf(failure) ?? "")) break;
+    if (sqlState(failure) !== null) break;
   }
   throw failure;
 }
