@@ -38,7 +38,7 @@ export function explain(error: unknown, limit: TimeLimit, place: Place | null, s
       "unprocessable",
       `The migrations did not finish within ${seconds} s${whereOf(place)}.`,
       {
-        hint: `It was canceled on the server. ${leftBehind(place)} Make it smaller, or raise migrations.timeout.`,
+        hint: `What ran was canceled. ${leftBehind(place)} Make it smaller, or raise migrations.timeout.`,
       },
     );
   }
@@ -76,9 +76,9 @@ function badStatement(error: unknown, state: string, place: Place): AppError {
   const line = lineOf(place, error);
   const at = line === null ? name : `${name}, line ${line}`;
   const own = (error as { hint?: unknown }).hint;
-  const hint = [typeof own === "string" ? own : null, HINTS[state] ?? null, leftBehind(place)].filter(
-    Boolean,
-  );
+  const copying = messageOf(error).startsWith("COPY from stdin failed");
+  const ours = copying ? "A file has no input for COPY … FROM STDIN; use INSERT." : HINTS[state];
+  const hint = [typeof own === "string" ? own : null, ours, leftBehind(place)].filter(Boolean);
   return new AppError("unprocessable", `${at}: ${messageOf(error)} (${state})`, {
     hint: hint.join(" "),
     details: { file: name, line, sqlState: state },

@@ -144,7 +144,15 @@ function execute(client: pg.Client, text: string): Promise<Executed> {
   return new Promise((resolve, reject) => {
     const query = new pg.Query(text);
     query.on("row", () => {});
-    query.on("error", reject);
+    query.on("error", (error) => {
+      // Postgres tells the error before it has ended the statement; whoever hears of it may rely on the end.
+      if (sqlState(error) === null) return reject(error);
+      const settle = () => {
+        client.off("drain", settle).off("end", settle);
+        reject(error);
+      };
+      client.on("drain", settle).on("end", settle);
+    });
     query.on("end", (result) => resolve({ command: result.command ?? null, rows: result.rowCount }));
     client.query(query);
   });
