@@ -34,13 +34,12 @@ export function explain(error: unknown, limit: TimeLimit, place: Place | null, s
   }
   if (stopped === "timeout") {
     const seconds = Math.round(limit.timeoutMs / 100) / 10;
-    return new AppError(
-      "unprocessable",
-      `The migrations did not finish within ${seconds} s${whereOf(place)}.`,
-      {
-        hint: `What ran was canceled. ${leftBehind(place)} Make it smaller, or raise migrations.timeout.`,
-      },
-    );
+    // Where no file had begun it was the connection that took so long, which a retry may cure.
+    const code = place === null ? "timeout" : "unprocessable";
+    const left = place === null ? "" : `It was canceled on the server. ${leftBehind(place)} `;
+    return new AppError(code, `The migrations did not finish within ${seconds} s${whereOf(place)}.`, {
+      hint: `${left}Make the statement smaller, or raise migrations.timeout.`,
+    });
   }
   const state = sqlState(error);
   if (state === null || isConnectionFault(state)) return unreachable(error, state, place, shown);
