@@ -75,7 +75,8 @@ export async function runMigrations(
   } catch (error) {
     await keeping.stop();
     for (const name of uncertainOf(error)) applied.add(name);
-    await fail(deps, input.key, log, [...applied], error);
+    // Should that fail too, the row stays `running`, which bars more rollbacks and never fewer.
+    await fail(deps, input.key, log, [...applied], error).catch(() => {});
     throw error;
   }
 }

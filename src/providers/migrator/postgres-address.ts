@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import type { ConnectionOptions } from "node:tls";
 import { AppError } from "../../foundation/errors.ts";
 import { resolvePublic } from "../../foundation/safe-fetch.ts";
@@ -51,8 +52,8 @@ export async function checkDatabaseUrl(
 
 /** The modes of libpq (manual, 32.19.1); without one it encrypts where the server can, and checks nothing. */
 function tlsOf(parameters: URLSearchParams, host: string): (ConnectionOptions | false)[] {
-  // The name is checked, though we connect to an address.
-  const named: ConnectionOptions = { servername: host };
+  // The name is asked for and checked, though we connect to an address; of an address TLS allows no name.
+  const named: ConnectionOptions = isIP(host) === 0 ? { servername: host } : {};
   const unchecked: ConnectionOptions = { ...named, rejectUnauthorized: false };
   const ssl = parameters.get("ssl");
   const mode =

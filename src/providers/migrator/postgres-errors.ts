@@ -24,6 +24,8 @@ const HINTS: Readonly<Record<string, string>> = {
 /** Anything thrown while migrating, as what a user can act on. Secrets are hidden by whoever shows it. */
 export function explain(error: unknown, limit: TimeLimit, place: Place | null, shown: string): AppError {
   if (error instanceof AppError) return error;
+  // A bug of ours is no fault of the database.
+  if (error instanceof TypeError || error instanceof RangeError) throw error;
   const stopped = limit.stopped();
   if (stopped === "canceled") {
     return new AppError("canceled", `The migration was canceled${whereOf(place)}.`, {
@@ -32,13 +34,12 @@ export function explain(error: unknown, limit: TimeLimit, place: Place | null, s
   }
   if (stopped === "timeout") {
     const seconds = Math.round(limit.timeoutMs / 100) / 10;
-    return new AppError(
-      "unprocessable",
-      `The migrations did not finish within ${seconds} s${whereOf(place)}.`,
-      {
-        hint: `It was canceled on the server. ${leftBehind(place)} Make it smaller, or raise migrations.timeout.`,
-      },
-    );
+    // Where no file had begun it was the connection that took so long, which a retry may cure.
+    const code = place === null ? "timeout" : "unprocessable";
+    const left = place === null ? "" : `It was canceled on the server. ${leftBehind(place)} `;
+    return new AppError(code, `The migrations did not finish within ${seconds} s${whereOf(place)}.`, {
+      hint: `${left}Make the statement smaller, or raise migrations.timeout.`,
+    });
   }
   const state = sqlState(error);
   if (state === null || isConnectionFault(state)) return unreachable(error, state, place, shown);
@@ -74,9 +75,9 @@ function badStatement(error: unknown, state: string, place: Place): AppError {
   const line = lineOf(place, error);
   const at = line === null ? name : `${name}, line ${line}`;
   const own = (error as { hint?: unknown }).hint;
-  const hint = [typeof own === "string" ? own : null, HINTS[state] ?? null, leftBehind(place)].filter(
-    Boolean,
-  );
+  const copying = messageOf(error).startsWith("COPY from stdin failed");
+  const ours = copying ? "A file has no input for COPY … FROM STDIN; use INSERT." : HINTS[state];
+  const hint = [typeof own === "string" ? own : null, ours, leftBehind(place)].filter(Boolean);
   return new AppError("unprocessable", `${at}: ${messageOf(error)} (${state})`, {
     hint: hint.join(" "),
     details: { file: name, line, sqlState: state },

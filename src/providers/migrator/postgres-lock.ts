@@ -27,19 +27,19 @@ export async function takeLock(
   say: (line: string) => void,
 ): Promise<void> {
   let said: { holder: string; atMs: number } | null = null;
-  while (!(await tryLock(session))) {
-    const holder = await describeHolder(session);
-    const nowMs = deps.clock.monotonicMs();
-    if (said === null || said.holder !== holder || nowMs - said.atMs >= SAY_AGAIN_MS) {
-      said = { holder, atMs: nowMs };
-      say(`Waiting: another migration of this database is running (${holder}).`);
+  try {
+    while (!(await tryLock(session))) {
+      const holder = await describeHolder(session);
+      const nowMs = deps.clock.monotonicMs();
+      if (said === null || said.holder !== holder || nowMs - said.atMs >= SAY_AGAIN_MS) {
+        said = { holder, atMs: nowMs };
+        say(`Waiting: another migration of this database is running (${holder}).`);
+      }
+      await deps.clock.sleep(POLL_MS, limit.signal);
     }
-    try {
-      await deps.clock.sleep(Math.min(POLL_MS, limit.remainingMs()), limit.signal);
-    } catch (error) {
-      if (limit.stopped() === "timeout") throw stillLocked(holder, limit);
-      throw error;
-    }
+  } catch (error) {
+    if (said !== null && limit.stopped() === "timeout") throw stillLocked(said.holder, limit);
+    throw error;
   }
 }
 

@@ -1,8 +1,9 @@
 import type { ConnectionOptions } from "node:tls";
 import pg from "pg";
 import type { Clock } from "../../foundation/clock.ts";
-import { errorCodeOf, messageOf } from "../../foundation/errors.ts";
+import { messageOf } from "../../foundation/errors.ts";
 import type { PostgresAddress } from "./postgres-address.ts";
+import { sqlState } from "./postgres-errors.ts";
 
 const CONNECT_TIMEOUT_MS = 10_000;
 /** A cancel request can arrive before the statement that it is meant for; it is repeated until that has ended. */
@@ -110,7 +111,7 @@ async function connect(address: PostgresAddress, applicationName: string): Promi
       }
     }
     // The server answered; another address of it would answer the same.
-    if (/^[0-9A-Z]{5}$/.test(errorCodeOf(failure) ?? "")) break;
+    if (sqlState(failure) !== null) break;
   }
   throw failure;
 }
@@ -143,7 +144,15 @@ function execute(client: pg.Client, text: string): Promise<Executed> {
   return new Promise((resolve, reject) => {
     const query = new pg.Query(text);
     query.on("row", () => {});
-    query.on("error", reject);
+    query.on("error", (error) => {
+      // Postgres tells the error before it has ended the statement; whoever hears of it may rely on the end.
+      if (sqlState(error) === null) return reject(error);
+      const settle = () => {
+        client.off("drain", settle).off("end", settle);
+        reject(error);
+      };
+      client.on("drain", settle).on("end", settle);
+    });
     query.on("end", (result) => resolve({ command: result.command ?? null, rows: result.rowCount }));
     client.query(query);
   });

@@ -6,6 +6,7 @@ import pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { file, runFiles, until } from "../../../test/contract/migrator.ts";
 import { type FreshDatabase, freshDatabase } from "../../../test/support/database.ts";
+import { startTlsFront } from "../../../test/support/tls-front.ts";
 import { systemClock } from "../../foundation/clock.ts";
 import { hideSecrets } from "./hide-secrets.ts";
 import { createPostgresMigrator } from "./postgres.ts";
@@ -13,6 +14,8 @@ import { checkDatabaseUrl } from "./postgres-address.ts";
 
 const ALLOWED = ["127.0.0.0/8"];
 const migrator = createPostgresMigrator({ clock: systemClock, allowNetworks: ALLOWED });
+/** `localhost` may be either. */
+const anywhere = createPostgresMigrator({ clock: systemClock, allowNetworks: [...ALLOWED, "::1/128"] });
 let fresh: FreshDatabase;
 
 beforeAll(async () => {
@@ -25,9 +28,9 @@ beforeEach(async () => {
 });
 
 type Options = Parameters<typeof runFiles>[2];
-const run = (files: Record<string, string>, options: Options = {}) =>
+const run = (files: Record<string, string>, options: Options & { migrator?: typeof migrator } = {}) =>
   runFiles(
-    { migrator, url: fresh.databaseUrl },
+    { migrator: options.migrator ?? migrator, url: fresh.databaseUrl },
     Object.entries(files).map(([name, sql]) => file(name, sql)),
     options,
   );
@@ -92,6 +95,10 @@ describe("an error", () => {
     const { error } = await run({ "1.sql": "create index concurrently on t (v)" });
     expect(error).toMatchObject({ message: expect.stringContaining("(25001)") });
     expect(error.hint).toContain("`--! no-transaction`");
+    expect((await run({ "1.sql": "copy t from stdin" })).error).toMatchObject({
+      message: expect.stringContaining("COPY from stdin failed"),
+      hint: expect.stringMatching(/^A file has no input .* use INSERT/),
+    });
   });
 
   it("of a constraint that is checked at the commit leaves nothing", async () => {
@@ -144,7 +151,7 @@ describe("a lock", () => {
     await using _ = await holding("lock table t in share mode");
     const { error } = await run(
       { "1.sql": "alter table t add column w int" },
-      { lockTimeoutMs: 50, timeoutMs: 900 },
+      { lockTimeoutMs: 50, timeoutMs: 3_500 },
     );
     expect(error).toMatchObject({
       code: "unprocessable",
@@ -316,23 +323,51 @@ describe("an address", () => {
     const address = await check(
       "postgres://u@127.0.0.1/x?host=10.0.0.1&sslrootcert=/etc/passwd&sslmode=verify-full",
     );
-    expect(address).toMatchObject({
-      addresses: ["127.0.0.1"],
-      password: "",
-      tls: [{ servername: "127.0.0.1" }],
-    });
+    expect(address).toMatchObject({ addresses: ["127.0.0.1"], password: "", tls: [{}] });
   });
 
   it("without a mode is encrypted where the server can, and never in the open where it must be", async () => {
     const modes = async (query: string) => (await check(`postgres://u:p@127.0.0.1/x${query}`)).tls;
-    expect(await modes("")).toEqual([{ servername: "127.0.0.1", rejectUnauthorized: false }, false]);
-    expect(await modes("?sslmode=require")).toEqual([{ servername: "127.0.0.1", rejectUnauthorized: false }]);
-    expect(await modes("?ssl=true")).toEqual([{ servername: "127.0.0.1" }]);
+    expect(await modes("")).toEqual([{ rejectUnauthorized: false }, false]);
+    expect(await modes("?sslmode=require")).toEqual([{ rejectUnauthorized: false }]);
+    expect(await modes("?ssl=true")).toEqual([{}]);
     expect(await modes("?sslmode=disable")).toEqual([false]);
     await expect(modes("?sslmode=maybe")).rejects.toThrow(/unknown sslmode/);
     const required = new URL(fresh.databaseUrl);
     required.searchParams.set("sslmode", "require");
     expect((await run({}, { databaseUrl: required.href })).error).toMatchObject({ code: "unavailable" });
+  });
+});
+
+describe("a server with a certificate that nobody signed", () => {
+  it("is used encrypted, under its name, and refused where its certificate is to be checked", async () => {
+    await using front = await startTlsFront(new URL(fresh.databaseUrl));
+    const over = (query: string) => {
+      const url = new URL(fresh.databaseUrl);
+      url.host = `localhost:${front.port}`;
+      url.search = query;
+      return run({ "1.sql": "select 1" }, { databaseUrl: url.href, migrator: anywhere });
+    };
+    expect((await over("")).error).toBeNull();
+    expect((await over("?sslmode=require")).error).toBeNull();
+    expect(new Set(front.names)).toEqual(new Set(["localhost"]));
+    for (const mode of ["verify-ca", "verify-full"]) {
+      expect((await over(`?sslmode=${mode}`)).error).toMatchObject({
+        code: "unavailable",
+        message: expect.stringContaining("self-signed certificate"),
+      });
+    }
+    // The front knows encrypted connections only, and this one is not tried any other way.
+    expect((await over("?sslmode=disable")).error).toMatchObject({ code: "unavailable" });
+  });
+
+  it("is told to end a statement, encrypted as well", async () => {
+    await using front = await startTlsFront(new URL(fresh.databaseUrl));
+    const url = new URL(fresh.databaseUrl);
+    url.host = `localhost:${front.port}`;
+    const options = { databaseUrl: url.href, timeoutMs: 2_000, migrator: anywhere };
+    expect((await run({ "1.sql": "select pg_sleep(601)" }, options)).error.message).toMatch(/did not finish/);
+    expect(await sleeping()).toBe(0);
   });
 });
 
