@@ -58,7 +58,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   gateway: ["foundation"],
   dock: ["foundation", "gateway"],
   cli: ["foundation", "config.ts"],
-  providers: ["foundation", "targets", "deployments", "sources", "projects", "gateway"],
+  providers: ["foundation", "targets", "deployments", "sources", "projects", "previews", "gateway"],
 };
 const ROOT_FILES = ["main.ts", "app.ts", "config.ts", "process-options.ts", "supervisor"];
 
