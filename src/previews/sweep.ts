@@ -85,14 +85,15 @@ async function look(deps: PreviewDeps, projectId: string, signal: AbortSignal): 
 
 /** Asks for each pull request that is not in the list, alone, before its preview goes. */
 async function confirmClosings(
-  { provider, repository, existing }: Sweep,
+  { provider, repository, open, existing }: Sweep,
   steps: readonly SweepStep[],
   signal: AbortSignal,
 ): Promise<SweepStep[]> {
   const confirmed: SweepStep[] = [];
   for (const step of steps) {
     const number = existing.find(({ key }) => key === step.key)?.pullRequest ?? null;
-    const asks = step.kind === "close" && step.as === "gone" && number !== null && provider !== null;
+    const missing = step.kind === "close" && step.as === "gone" && !open.some(({ key }) => key === step.key);
+    const asks = missing && number !== null && provider !== null;
     const isOpen = asks ? await provider.isOpen(repository, number, signal) : false;
     if (isOpen !== true) confirmed.push(step);
     else

@@ -105,9 +105,7 @@ function pullOf({
   const head = pull_request.head as { ref: string; sha: string; repo: Json | null };
   Object.assign(pull_request, { number, state: "open", auto_merge: null });
   Object.assign(head, { ref: branch, sha });
-  if (fork === "gone") head.repo = null;
-  else if (fork)
-    Object.assign(head.repo ?? {}, { id: 7, clone_url: "https://github.com/eve/Hello-World.git" });
+  if (fork) Object.assign(head.repo ?? {}, { id: 7, clone_url: "https://github.com/eve/Hello-World.git" });
   return pull_request;
 }
 
