@@ -1,3 +1,5 @@
+import type { AddressInfo } from "node:net";
+import { type ServerType, serve } from "@hono/node-server";
 import { sql } from "kysely";
 import type { Actor, ActorEnv } from "../../src/access/index.ts";
 import { createSecretBox } from "../../src/dock/secret-box.ts";
@@ -8,6 +10,7 @@ import { randomIds } from "../../src/foundation/ids.ts";
 import { silentLog } from "../../src/foundation/log.ts";
 import type { PreviewDeps } from "../../src/previews/deps.ts";
 import { existingPreviews, previewRoutes } from "../../src/previews/index.ts";
+import { projectRoutes } from "../../src/projects/index.ts";
 import { createGitBranches } from "../../src/providers/pull-requests/git-branches.ts";
 import { createGithubPullRequests } from "../../src/providers/pull-requests/github.ts";
 import {
@@ -44,6 +47,7 @@ export type PreviewStand = FreshDatabase & {
   ): Promise<{ id: string; slot: string; state: string; commit_sha: string | null }[]>;
   audited(action: string): Promise<{ actor_name: string; subject_id: string }[]>;
   request(as: Actor, method: string, path: string, body?: unknown): Promise<{ status: number; body: Answer }>;
+  readonly fetch: (request: Request) => Response | Promise<Response>;
   /** A request without a token, as GitHub sends it. */
   deliver(path: string, headers: Record<string, string>, body: string | Uint8Array): Promise<Response>;
 };
@@ -133,12 +137,13 @@ export async function previewStand(): Promise<PreviewStand> {
     async request(as, method, path, body) {
       const response = await api.request(path, {
         method,
-        headers: { "content-type": "application/json", "x-test-role": as.role },
+        headers: { "content-type": "application/json", authorization: `Bearer ${as.role}` },
         ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
       });
       const text = await response.text();
       return { status: response.status, body: text === "" ? null : JSON.parse(text) };
     },
+    fetch: api.fetch,
     deliver: async (path, headers, body) =>
       api.request(path, { method: "POST", headers, body: body as string }),
     async [Symbol.asyncDispose]() {
@@ -149,14 +154,44 @@ export async function previewStand(): Promise<PreviewStand> {
   };
 }
 
+export type PreviewServer = AsyncDisposable & { readonly url: string; readonly stand: PreviewStand };
+
+/** The stand's routes behind a real port, with a route for the projects; a token is the name of a role. */
+export async function previewServer(): Promise<PreviewServer> {
+  const stand = await previewStand();
+  const server = await new Promise<ServerType>((resolve) => {
+    const started: ServerType = serve({ fetch: stand.fetch, port: 0, hostname: "127.0.0.1" }, () =>
+      resolve(started),
+    );
+  });
+  return {
+    stand,
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async [Symbol.asyncDispose]() {
+      if ("closeAllConnections" in server) server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      await stand[Symbol.asyncDispose]();
+    },
+  };
+}
+
 /** Mounted as `src/app.ts` does: webhooks before whoever asks is known. */
 function apiOf(deps: PreviewStand["deps"]) {
   const api = createApi<ActorEnv>({ ids: randomIds, log: silentLog });
   api.route("/api/webhooks", webhookRoutes(deps));
   api.use("/api/*", async (c, next) => {
-    c.set("actor", AS[(c.req.header("x-test-role") ?? "viewer") as keyof typeof AS]);
+    const token = c.req.header("authorization")?.replace("Bearer ", "") ?? "viewer";
+    c.set("actor", AS[token as keyof typeof AS]);
     await next();
   });
+  api.route(
+    "/api",
+    projectRoutes({
+      ...deps,
+      db: deps.db as unknown as Parameters<typeof projectRoutes>[0]["db"],
+      ids: randomIds,
+    }),
+  );
   api.route("/api", previewRoutes(deps));
   api.route("/api", webhookAdminRoutes(deps));
   return api;

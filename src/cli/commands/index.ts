@@ -7,6 +7,7 @@ import { gatewayReload } from "./gateway-reload.ts";
 import { list } from "./list.ts";
 import { login } from "./login.ts";
 import { logs } from "./logs.ts";
+import { previews } from "./previews.ts";
 import { rollback } from "./rollback.ts";
 import { status } from "./status.ts";
 import { up } from "./up.ts";
@@ -20,6 +21,7 @@ export const COMMANDS: readonly Command[] = [
   list,
   rollback,
   cancel,
+  previews,
   doctor,
   login,
   gatewayReload,
