@@ -6,8 +6,8 @@ import { readMemory } from "./queries.ts";
 import { closeExisting } from "./sweep.ts";
 
 /**
- * Takes a preview away now, one made by hand too. The sweep does not bring it back before its head moves or it is opened
- * anew. @throws AppError `forbidden`, `not_found` naming those that there are.
+ * Takes a preview away now, one made by hand too. The sweep does not bring it back before its head moves or it is
+ * opened anew. @throws AppError `forbidden`, `not_found` naming those that there are.
  */
 export async function closePreview(
   deps: PreviewDeps,

@@ -105,7 +105,7 @@ export type Owned = {
   readonly branch: string;
 };
 
-/** Writes down that the sweep answers for a preview, which is open from now on. What its former life ended with stays. */
+/** Writes down that the sweep answers for a preview, which is open. What its former life ended with stays. */
 export async function rememberOpen(db: Db, { projectId, pullRequest, ...rest }: Owned): Promise<void> {
   const open = {
     ...rest,
@@ -238,7 +238,6 @@ type ExistingRow = {
   live_at: Date | null;
   created_at: Date;
   last_activity_at: Date;
-  urls: string[];
   url: string | null;
 };
 
@@ -255,17 +254,20 @@ export async function existingPreviews(db: Db, projectId: string): Promise<Exist
     ), newest as (
       select distinct on (key) * from place order by key, seq desc
     )
-    select newest.key, coalesce(newest.branch, '') as branch, newest.commit_sha as commit, newest.id, newest.state,
-      newest.url, newest.urls, life.live_at, life.created_at, life.last_activity_at
+    select newest.key, coalesce(newest.branch, '') as branch, newest.commit_sha as commit, newest.id,
+      newest.state, coalesce(life.live_url, newest.urls ->> 0, newest.url) as url,
+      life.live_at, life.created_at, life.last_activity_at
     from newest
     left join previews p on p.project_id = newest.project_id and p.key = newest.key
     left join deployments closed on closed.id = p.closed_deployment_id
     cross join lateral (
-      select max(live_at) as live_at, min(created_at) as created_at,
+      select (array_agg(urls ->> 0 order by seq desc) filter (where state = 'live'))[1] as live_url,
+        max(live_at) as live_at, min(created_at) as created_at,
         max(greatest(created_at, coalesce(live_at, created_at))) as last_activity_at,
         bool_or(cleanup is null and retired_at is null and state not in ('failed', 'canceled', 'rejected')
           and (live_at is not null or state not in ('superseded', 'rolled_back'))) as holds
-      from place where place.key = newest.key and (closed.seq is null or place.seq > closed.seq or newest.id = closed.id)
+      from place where place.key = newest.key
+        and (closed.seq is null or place.seq > closed.seq or newest.id = closed.id)
     ) life
     where life.holds or p.closed_deployment_id is distinct from newest.id
     order by newest.key`.execute(db);
@@ -279,7 +281,7 @@ export async function existingPreviews(db: Db, projectId: string): Promise<Exist
     liveAt: row.live_at,
     createdAt: row.created_at,
     lastActivityAt: row.last_activity_at,
-    url: row.urls[0] ?? row.url,
+    url: row.url,
   }));
 }
 

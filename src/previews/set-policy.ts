@@ -11,8 +11,8 @@ export type PolicyInput = { readonly [K in keyof PreviewPolicy]?: PreviewPolicy[
 const REPOSITORY = /^[\w.-]{1,100}\/[\w.-]{1,100}$/;
 
 /**
- * Sets a project's policy, whole, and sweeps by it soon. An owner's: a policy chooses whose code runs with the project's
- * variables. @throws AppError `forbidden`, `not_found`, `bad_request`.
+ * Sets a project's policy, whole, and sweeps by it soon. An owner's: a policy chooses whose code runs with the
+ * project's variables. @throws AppError `forbidden`, `not_found`, `bad_request`.
  */
 export async function setPreviewPolicy(
   deps: Pick<PreviewDeps, "db" | "clock" | "wake">,

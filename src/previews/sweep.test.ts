@@ -87,6 +87,11 @@ describe("a pull request", () => {
     stand.github.open({ number: 42, branch: "renamed", sha: shaOf(99) });
     expect(shown(await sweep())).toEqual(["deploy pr-42"]);
     expect(await slots()).toEqual(["preview:pr-42 live", "preview:pr-42 queued"]);
+    // What serves meanwhile is still shown.
+    expect((await previews())[0]).toMatchObject({
+      state: "queued",
+      url: `http://${name}-pr-42.localhost:8080`,
+    });
   });
 
   it("that was closed loses everything, with an audit entry; nothing more is done about it", async () => {
@@ -199,6 +204,15 @@ describe("whatever dies or comes at the same time", () => {
     const both = await Promise.all([1, 2, 3, 4].map(() => sweepPreviews(stand.deps, project, never)));
     expect(both.filter((steps) => steps !== null).length).toBeGreaterThan(0);
     expect(await slots()).toEqual(["preview:pr-42 queued"]);
+  });
+
+  it("many projects that are swept at once do not take each other's connections", async () => {
+    const projects = await Promise.all(
+      Array.from({ length: 30 }, (_, at) => stand.makeProject(`${name}-${at}`)),
+    );
+    const swept = await Promise.all(projects.map((id) => sweepPreviews(stand.deps, id, never)));
+    expect(swept.filter((steps) => steps !== null).length).toBeGreaterThan(0);
+    expect(await sweepPreviews(stand.deps, projects[0] ?? "", never)).toEqual([]);
   });
 
   it("a trigger whose answer was lost makes no second deployment", async () => {

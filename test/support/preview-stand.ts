@@ -54,21 +54,15 @@ export type PreviewStand = FreshDatabase & {
 
 // biome-ignore lint/suspicious/noExplicitAny: the tests assert on the parts that they name
 type Answer = any;
+type ProjectDb = Parameters<typeof projectRoutes>[0]["db"];
 
-/** Previews and webhooks on a real Postgres, with GitHub's double; only the engine's three functions are stood in for. */
+/** Previews and webhooks on a real Postgres, with GitHub's double; the engine's three functions are stood in for. */
 export async function previewStand(): Promise<PreviewStand> {
   const database = await freshDatabase({ migrations: ["control"] });
   const db = createDatabase<WebhookTables>(database.pool);
   const github = await startGithubDouble();
   const cache = await temporaryDirectory();
-  let offsetMs = 0;
-  const clock = {
-    ...systemClock,
-    now: () => new Date(systemClock.now().getTime() + offsetMs),
-    move(ms: number) {
-      offsetMs += ms;
-    },
-  };
+  const clock = movableClock();
   const seen = { triggers: [] as Trigger[], closed: [] as PreviewStand["closed"], woken: [] as string[] };
   const fail: PreviewStand["fail"] = { trigger: null, triggerAfter: null, close: null };
   const git = {
@@ -102,19 +96,49 @@ export async function previewStand(): Promise<PreviewStand> {
     },
     wake: (projectId) => void seen.woken.push(projectId),
   };
-  const api = apiOf(deps);
   return {
     ...database,
     ...seen,
+    ...looksAt(db, clock),
+    ...clientOf(deps),
     db,
     github,
     deps,
     clock,
     fail,
+    async [Symbol.asyncDispose]() {
+      await github.close();
+      await database[Symbol.asyncDispose]();
+      await cache[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function movableClock(): PreviewStand["clock"] {
+  let offsetMs = 0;
+  return {
+    ...systemClock,
+    now: () => new Date(systemClock.now().getTime() + offsetMs),
+    move(ms) {
+      offsetMs += ms;
+    },
+  };
+}
+
+type Looks = Pick<PreviewStand, "makeProject" | "settle" | "deploymentsOf" | "audited">;
+
+function looksAt(db: Database<WebhookTables>, clock: Clock): Looks {
+  return {
     async makeProject(name) {
-      const row = [`prj_${name}`, name, clock.now()];
-      await database.pool.query("insert into projects (id, name, created_at) values ($1, $2, $3)", row);
-      return `prj_${name}`;
+      const row = {
+        id: `prj_${name}`,
+        name,
+        git_url: null,
+        target_project_id: null,
+        created_at: clock.now(),
+      };
+      await db.insertInto("projects").values(row).execute();
+      return row.id;
     },
     async settle(projectId, state, url = "http://preview.localhost:8080") {
       const newest = db.selectFrom("deployments").select("id").where("project_id", "=", projectId);
@@ -134,6 +158,12 @@ export async function previewStand(): Promise<PreviewStand> {
         .execute(),
     audited: (action) =>
       db.selectFrom("audit_log").select(["actor_name", "subject_id"]).where("action", "=", action).execute(),
+  };
+}
+
+function clientOf(deps: PreviewStand["deps"]): Pick<PreviewStand, "request" | "fetch" | "deliver"> {
+  const api = apiOf(deps);
+  return {
     async request(as, method, path, body) {
       const response = await api.request(path, {
         method,
@@ -146,11 +176,6 @@ export async function previewStand(): Promise<PreviewStand> {
     fetch: api.fetch,
     deliver: async (path, headers, body) =>
       api.request(path, { method: "POST", headers, body: body as string }),
-    async [Symbol.asyncDispose]() {
-      await github.close();
-      await database[Symbol.asyncDispose]();
-      await cache[Symbol.asyncDispose]();
-    },
   };
 }
 
@@ -188,7 +213,7 @@ function apiOf(deps: PreviewStand["deps"]) {
     "/api",
     projectRoutes({
       ...deps,
-      db: deps.db as unknown as Parameters<typeof projectRoutes>[0]["db"],
+      db: deps.db as unknown as ProjectDb,
       ids: randomIds,
     }),
   );
@@ -230,6 +255,6 @@ async function closeDeployments(
 ): Promise<void> {
   const slot = `preview:${key.replace(/^branch-/, "")}`;
   await sql`update deployments set retired_at = ${now}, cleanup = null,
-      state = case when state = 'live' then 'superseded' when state in ('queued', 'building') then 'canceled' else state end
+      state = case state when 'live' then 'superseded' when 'queued' then 'canceled' else state end
     where project_id = ${projectId} and slot = ${slot}`.execute(db);
 }
