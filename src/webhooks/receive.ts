@@ -13,8 +13,8 @@ export type Received = {
   readonly event: string | undefined;
   readonly deliveryId: string | undefined;
   readonly signature: string | undefined;
-  /** The bytes as they came: what is signed. */
-  readonly body: Uint8Array;
+  /** Reads the bytes as they came, which is what is signed. Not called for what is refused before. */
+  readonly body: () => Promise<Uint8Array>;
 };
 
 /** `repeated`: this delivery was acted upon before, and its first outcome is given. */
@@ -35,10 +35,11 @@ export async function receiveDelivery(deps: WebhookDeps, received: Received): Pr
   if (!event) throw missing("X-GitHub-Event");
   if (!deliveryId || deliveryId.length > 200) throw missing("X-GitHub-Delivery");
   if (!signature) throw missing("X-Hub-Signature-256");
-  const text = decode(received.body);
   const found = await findSecret(deps, received.project);
-  // An unknown project is told apart from a wrong signature by nobody.
-  if (!found || !(await verify(found.secret, text, signature))) throw badSignature();
+  // In the same words as a wrong signature: whoever has no secret learns no names.
+  if (!found) throw badSignature();
+  const text = decode(await received.body());
+  if (!(await verify(found.secret, text, signature))) throw badSignature();
   const payload = parse(text);
   const { projectId, project } = found;
   const delivery = { projectId, deliveryId, event };

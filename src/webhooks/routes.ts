@@ -102,7 +102,7 @@ export function webhookRoutes<E extends Env>(deps: WebhookDeps): OpenAPIHono<E> 
       event: c.req.header("x-github-event"),
       deliveryId: c.req.header("x-github-delivery"),
       signature: c.req.header("x-hub-signature-256"),
-      body: new Uint8Array(await c.req.arrayBuffer()),
+      body: async () => new Uint8Array(await c.req.arrayBuffer()),
     });
     if (repeated || outcome.did === "pong") return c.json({ ...outcome, repeated }, 200);
     if (outcome.did !== "ignored") return c.json({ ...outcome, repeated }, 202);
