@@ -58,7 +58,17 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   gateway: ["foundation"],
   dock: ["foundation", "gateway"],
   cli: ["foundation", "config.ts"],
-  providers: ["foundation", "targets", "deployments", "sources", "projects", "schema", "gateway"],
+  providers: [
+    "foundation",
+    "targets",
+    "deployments",
+    "sources",
+    "projects",
+    "schema",
+    "previews",
+    "rollouts",
+    "gateway",
+  ],
 };
 const ROOT_FILES = ["main.ts", "app.ts", "config.ts", "process-options.ts", "supervisor"];
 

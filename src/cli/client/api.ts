@@ -21,6 +21,7 @@ export type Api = {
   post<T>(path: string, body: unknown, options?: CallOptions): Promise<T>;
   /** Sends a body of known length; `open` is called anew for every attempt. */
   put(path: string, body: { size: number; open: () => Readable }, options?: CallOptions): Promise<void>;
+  delete(path: string, options?: CallOptions): Promise<void>;
   /** A GET whose body is read by the caller, for streams. Fails unless the status is 2xx or `alsoStatus`. */
   open(path: string, options?: OpenOptions): Promise<IncomingMessage>;
   close(): void;
@@ -86,6 +87,7 @@ export function createApi(options: ApiOptions): Api {
         const response = await exchange({ ...call, method: "PUT", path, headers }, body.open());
         response.resume();
       }),
+    delete: (path, call = {}) => json({ ...call, method: "DELETE", path }),
     open: (path, call = {}) => exchange({ ...call, method: "GET", path }),
     close: () => options.transport.close(),
   };

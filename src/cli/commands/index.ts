@@ -13,6 +13,7 @@ import { locks } from "./locks.ts";
 import { login } from "./login.ts";
 import { logs } from "./logs.ts";
 import { reject } from "./reject.ts";
+import { previews } from "./previews.ts";
 import { rollback } from "./rollback.ts";
 import { status } from "./status.ts";
 import { unlock } from "./unlock.ts";
@@ -36,6 +37,7 @@ export const COMMANDS: readonly Command[] = [
   freezeAdd,
   freezeList,
   freezeRemove,
+  previews,
   doctor,
   login,
   gatewayReload,
