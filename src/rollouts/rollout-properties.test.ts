@@ -180,7 +180,7 @@ test("a paused rollout goes nowhere until a person says so", () => {
   );
 });
 
-test("nobody passes in silence: where requests are asked for and none comes, it stays at its first judged stage", () => {
+test("no silent pass: where requests are asked for and none comes, the first judged stage is the last", () => {
   const judged = canaryOf(
     policy.map((asked) => ({ ...asked, maxErrorRate: 0.02, minRequests: 20, queries: [] })),
   );
