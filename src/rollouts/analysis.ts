@@ -14,7 +14,7 @@ import {
 import { type AnalysisPolicy, analysisOf, type Strategy } from "./strategy.ts";
 import { type ServiceWindow, takeSamples } from "./windows.ts";
 
-/** Intervals of a bake beyond those that the comparison needs: a look may come late, a minute may be without visitors. */
+/** Intervals of a bake beyond those that the comparison needs: a look may be late, an interval without visitors. */
 const SPARE_INTERVALS = 2;
 
 type Judged = Pick<RolloutInput, "counters" | "queries" | "weight" | "now">;
@@ -77,21 +77,26 @@ export function watchErrors(rollout: Rollout, strategy: Strategy, input: Judged)
 export function failureOf(rollout: Rollout, strategy: Strategy): string | null {
   const policy = analysisOf(strategy);
   if (!policy || rollout.failedInRow < Math.max(1, policy.failureLimit)) return null;
-  const newest = rollout.verdicts.at(-1)?.atMs;
-  const failed = rollout.verdicts.filter(({ is, atMs }) => is === "fail" && atMs === newest);
+  const failed = newestRound(rollout).filter(({ is }) => is === "fail");
   const times = rollout.failedInRow > 1 ? ` (${rollout.failedInRow} failed judgements in a row)` : "";
   return unique(failed.map(({ reason }) => reason)).join("; ") + times;
 }
 
 /** What a stage that has baked does not know yet, as a reason to wait for a person; null: enough is known. */
 export function unknownOf(rollout: Rollout, strategy: Strategy): string | null {
+  const { weight } = stageOf(rollout);
+  if (rollout.failedInRow > 0) {
+    // The newest round said nothing, or the row would be longer or over.
+    const said = unique(newestRound(rollout).map(({ reason }) => reason));
+    return `${weight} %: after a failed judgement: ${said.join("; ")}`;
+  }
   const missing = requiredOf(rollout, strategy).filter((name) => !rollout.passed.includes(name));
   if (missing.length === 0) return null;
   const reasons = missing.map(
     (name) =>
       rollout.verdicts.findLast((verdict) => verdict.name === name)?.reason ?? `${name} was not judged`,
   );
-  return `${stageOf(rollout).weight} %: ${unique(reasons).join("; ")}`;
+  return `${weight} %: ${unique(reasons).join("; ")}`;
 }
 
 /** Says in the result what a stage was left without: an opt-out must not read like a proof. */
@@ -193,6 +198,15 @@ function recordRound(rollout: Rollout, verdicts: readonly Verdict[]): Rollout {
     failedInRow: failed ? rollout.failedInRow + 1 : quiet,
     passed: unique([...rollout.passed, ...passed]),
   };
+}
+
+/** True when the newest judgement failed, though not yet often enough to take it back. */
+export function justFailed(rollout: Rollout): boolean {
+  return rollout.failedInRow > 0 && newestRound(rollout).some(({ is }) => is === "fail");
+}
+
+function newestRound({ verdicts }: Rollout): Verdict[] {
+  return verdicts.filter(({ atMs }) => atMs === verdicts.at(-1)?.atMs);
 }
 
 function isMeasured(name: string): name is Measured {

@@ -47,8 +47,8 @@ export function compareService(
   });
   const needed = samplesNeeded(policy.confidence);
   if (pairs.length < needed) {
-    const text = `both releases had requests in ${pairs.length} of ${window.samples.length} intervals, ${needed} needed`;
-    return { is: "inconclusive", text };
+    const seen = `${pairs.length} of ${window.samples.length} intervals`;
+    return { is: "inconclusive", text: `both releases had requests in ${seen}, ${needed} needed` };
   }
   const comparison = compareSamples(
     pairs.map(({ own }) => own),
@@ -69,7 +69,8 @@ function why(
 ): string {
   if (test === null) return `the same in all of ${intervals} intervals`;
   const { lower, upper, estimate } = test;
-  const range = `${amount(lower)} to ${amount(upper)} more in ${intervals} intervals at ${percent(confidence)} confidence`;
+  const sure = `in ${intervals} intervals at ${percent(confidence)} confidence`;
+  const range = `${amount(lower)} to ${amount(upper)} more ${sure}`;
   const noise = `up to ${amount(tolerance * Math.abs(estimate))} is noise`;
   const times = ratio === null ? "" : `; ${Number(ratio.toPrecision(3))} times, counts from ${effectSize}`;
   return `${range}, ${noise}${times}`;

@@ -32,9 +32,9 @@ function describeAnalysis(policy: AnalysisPolicy, compares: boolean): string[] {
     ...queries.map(({ name, min, max }) => `query "${name}" is not ${limits(min, max)}`),
   ];
   if (causes.length === 0) return ["judged by probes only"];
-  const row = failureLimit > 1 ? ` in ${failureLimit} judgements in a row` : "";
+  const row = failureLimit > 1 ? `, ${failureLimit} times in a row,` : "";
   return [
-    `judged every ${duration(intervalMs)}, taken back${row} when`,
+    `judged every ${duration(intervalMs)}, taken back when${row}`,
     ...causes.map((cause) => `  ${cause}`),
     traffic(policy, compares),
   ];

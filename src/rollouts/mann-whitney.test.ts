@@ -49,6 +49,17 @@ test.each(BY_R)("the same as R: %s | %s at %s", (x, y, confidence, method, u, p,
   );
 });
 
+test("the largest that is counted out: 49 against 49, as in R", () => {
+  const at = Array.from({ length: 49 }, (_, index) => index);
+  const x = at.map((index) => index * 1.37 + ((0.11 * index) % 3));
+  const y = at.map((index) => index * 1.1 + 20.5 + index / 1_000);
+  // R 4.2.2: i <- 0:48; x <- i * 1.37 + (.11 * i) %% 3; y <- i * 1.1 + 20.5 + i / 1000
+  const result = mannWhitney(y, x, 0.95);
+  expect(result).toMatchObject({ u: 1634, method: "exact" });
+  expect(result.pValue).toBeCloseTo(0.0018776958112241, 14);
+  expect([result.lower, result.upper]).toEqual([expect.closeTo(4.762, 9), expect.closeTo(20.523, 9)]);
+});
+
 test("from 50 values in a sample on it is approximated, as in R", () => {
   const x = Array.from({ length: 60 }, (_, at) => 100 + ((at * 37) % 61) + at / 1_000);
   const y = Array.from({ length: 60 }, (_, at) => 90 + ((at * 53) % 59) + at / 777);

@@ -47,36 +47,38 @@ type Test = { readonly pValue: number; readonly outside: number };
 
 function exactTest(u: number, x: readonly number[], y: readonly number[], alpha: number): Test {
   const counts = countsOfU(x.length, y.length);
-  const all = counts.reduce((sum, count) => sum + count, 0);
+  const all = ordersOf(x.length, y.length);
   // The distribution is symmetric: the tail on u's own side is the lower tail of its mirror image.
   const tail = Math.min(u, x.length * y.length - u);
   const below = counts.slice(0, tail + 1).reduce((sum, count) => sum + count, 0) / all;
   let outside = 0;
   let reached = (counts[0] ?? 0) / all;
   // As R's qwilcox, to whose fuzz the second term is owed.
-  while (reached < alpha / 2 - 10 * Number.EPSILON) reached += (counts[++outside] ?? 0) / all;
+  while (reached < alpha / 2 - 10 * Number.EPSILON && outside < counts.length) {
+    reached += (counts[++outside] ?? 0) / all;
+  }
   return { pValue: Math.min(1, 2 * below), outside };
 }
 
 /**
- * In how many ways m x's and n y's can be ordered so that U = 0, 1, …, m n. The greatest of all is an x, which beats
- * every y, or a y, which changes nothing: c(m, n, u) = c(m - 1, n, u - n) + c(m, n - 1, u) (Mann and Whitney, 1947).
+ * In how many orders of m x's and n y's U is 0, 1, … up to the middle, after which it is symmetric: the coefficients
+ * of the Gaussian binomial, the product of (1 - q^(n + i)) / (1 - q^i) for i = 1 … m (Mann and Whitney, 1947).
  */
 function countsOfU(m: number, n: number): Float64Array {
-  let rows = Array.from({ length: n + 1 }, () => Float64Array.of(1));
+  const counts = new Float64Array(Math.floor((m * n) / 2) + 1);
+  counts[0] = 1;
   for (let i = 1; i <= m; i++) {
-    const next = [Float64Array.of(1)];
-    for (let j = 1; j <= n; j++) {
-      const counts = new Float64Array(i * j + 1);
-      counts.set(rows[j] ?? [], j);
-      next[j - 1]?.forEach((count, u) => {
-        counts[u] = (counts[u] ?? 0) + count;
-      });
-      next.push(counts);
-    }
-    rows = next;
+    for (let u = counts.length - 1; u >= n + i; u--) counts[u] = (counts[u] ?? 0) - (counts[u - n - i] ?? 0);
+    for (let u = i; u < counts.length; u++) counts[u] = (counts[u] ?? 0) + (counts[u - i] ?? 0);
   }
-  return rows[n] ?? Float64Array.of(1);
+  return counts;
+}
+
+/** In how many orders m x's and n y's can be: the binomial coefficient. */
+function ordersOf(m: number, n: number): number {
+  let orders = 1;
+  for (let i = 1; i <= m; i++) orders = (orders * (n + i)) / i;
+  return orders;
 }
 
 function normalTest(u: number, x: readonly number[], y: readonly number[], alpha: number): Test {

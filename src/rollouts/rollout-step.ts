@@ -2,6 +2,7 @@ import {
   analysisDue,
   failureOf,
   judgeAll,
+  justFailed,
   nextAnalysisAtMs,
   noteLimits,
   noteUnjudged,
@@ -98,7 +99,7 @@ function bake(rollout: Rollout, input: RolloutInput, strategy: Strategy): Rollou
   const bakedAt = bakedAtMs(judged);
   if (bakedAt === null || input.now.getTime() < bakedAt) return hold(judged, input);
   // A stage is not left on a failed judgement, nor before the one that its end asks for.
-  if (judged.failedInRow > 0 || (!due && judged.nextAnalysisAtMs !== null)) return hold(judged, input);
+  if (justFailed(judged) || (!due && judged.nextAnalysisAtMs !== null)) return hold(judged, input);
   const unknown = unknownOf(judged, strategy);
   if (unknown !== null) return pauseFor(judged, input, unknown);
   return leaveStage(noteUnjudged(judged, strategy), input, strategy);

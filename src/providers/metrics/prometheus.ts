@@ -30,7 +30,8 @@ const REFUSED: Readonly<Record<string, string>> = {
 /**
  * Asks a Prometheus (or what speaks its HTTP API: Thanos, Mimir, VictoriaMetrics) for one number, now. The address is
  * the user's, so it is connected to only where the guard allows; redirects are answers. A fault is a result and not a
- * number, never a pass; it rejects only with the signal's reason. Source: prometheus.io/docs/prometheus/latest/querying/api
+ * number, never a pass; it rejects only with the signal's reason.
+ * Source: prometheus.io/docs/prometheus/latest/querying/api
  */
 export function createPrometheus(options: PrometheusOptions) {
   const deadlineMs = options.deadlineMs ?? DEADLINE_MS;
