@@ -1,12 +1,21 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { branchHost, environmentHost, immutableHost, label, parseHost, productionHost } from "./hosts.ts";
+import {
+  branchHost,
+  environmentHost,
+  immutableHost,
+  label,
+  parseHost,
+  productionHost,
+  pullRequestHost,
+} from "./hosts.ts";
 
 describe("host names", () => {
   it.each([
     [productionHost("storefront", "localhost"), "storefront.localhost"],
     [environmentHost("storefront", "staging", "localhost"), "storefront-staging.localhost"],
     [branchHost("storefront", "feat/Add_Cart", "localhost"), "storefront-git-feat-add-cart.localhost"],
+    [pullRequestHost("storefront", 7, "localhost"), "storefront-pr-7.localhost"],
     [immutableHost("storefront", "dpl_0123456789abc", "localhost"), "storefront-012345678.localhost"],
     [productionHost("my_app.v2", "example.test"), "my-app-v2.example.test"],
   ])("%s", (host, expected) => expect(host).toBe(expected));

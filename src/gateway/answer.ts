@@ -52,7 +52,7 @@ export function route(
     return null;
   }
   exchange.host = entry.host;
-  if (entry.only !== null && !(entry.asks && mayNameRelease({ scanned, target }))) return entry.only;
+  if (entry.only !== null && !(entry.asks && mayNameRelease(scanned, target))) return entry.only;
   const { hold } = entry.route;
   if (hold) {
     const again = () => proceed(exchange, scanned, target);
@@ -69,8 +69,8 @@ function choose(
   target: Target,
 ): Served | null {
   const { gateway, req } = exchange;
-  const mayName = entry.asks && mayNameRelease({ scanned, target });
-  const named = mayName ? namedRelease({ scanned, target }, fetchDestOf(req)) : null;
+  const mayName = entry.asks && mayNameRelease(scanned, target);
+  const named = mayName ? namedRelease(scanned, target, fetchDestOf(req)) : null;
   const override = entry.route.targets.length > 1 ? canaryOverride(scanned) : null;
   const pin = scanned.cookie === "" ? null : gateway.sticky.read(scanned.cookie);
   let visitor = pin?.visitor ?? null;

@@ -18,12 +18,13 @@ describe("the release that a request names", () => {
     ["is none for a parameter that only ends like it", request("?xdpl=dpl_1"), "script", null],
     ["is none for an empty one", request("?dpl="), "script", null],
   ])("%s", (_, asked, fetchDest, named) => {
-    expect(mayNameRelease(asked)).toBe(true);
-    expect(namedRelease(asked, fetchDest)).toBe(named);
+    expect(mayNameRelease(asked.scanned, asked.target)).toBe(true);
+    expect(namedRelease(asked.scanned, asked.target, fetchDest)).toBe(named);
   });
 
   it("is not looked for where nothing could name one", () => {
-    expect(mayNameRelease(request("?page=2", { cookie: "session=1", accept: "*/*" }))).toBe(false);
+    const { scanned, target } = request("?page=2", { cookie: "session=1", accept: "*/*" });
+    expect(mayNameRelease(scanned, target)).toBe(false);
   });
 });
 

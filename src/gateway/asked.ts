@@ -8,13 +8,10 @@ export const CANARY_COOKIE = "signalbox-canary";
 export const DEPLOYMENT_COOKIE = "__vdpl";
 const DEPLOYMENT_PARAMETER = "dpl";
 
-type Request = {
-  readonly scanned: Pick<ScannedHeaders, "cookie" | "canary" | "deployment">;
-  readonly target: Pick<Target, "query">;
-};
+type Headers = Pick<ScannedHeaders, "cookie" | "canary" | "deployment">;
 
 /** A cheap look: false for nearly every request, which names no release then. May be true for one that does not. */
-export function mayNameRelease({ scanned, target }: Request): boolean {
+export function mayNameRelease(scanned: Headers, target: Pick<Target, "query">): boolean {
   return (
     scanned.deployment !== "" ||
     target.query.includes(`${DEPLOYMENT_PARAMETER}=`) ||
@@ -29,7 +26,11 @@ export function mayNameRelease({ scanned, target }: Request): boolean {
  * rollback reaches every visitor at their next page.
  * @param fetchDest the `Sec-Fetch-Dest` header, which browsers send and scripts cannot change
  */
-export function namedRelease({ scanned, target }: Request, fetchDest: string | undefined): string | null {
+export function namedRelease(
+  scanned: Headers,
+  target: Pick<Target, "query">,
+  fetchDest: string | undefined,
+): string | null {
   if (fetchDest === "document") return null;
   if (scanned.deployment !== "") return scanned.deployment;
   const fromQuery = new URLSearchParams(target.query).get(DEPLOYMENT_PARAMETER);
@@ -37,7 +38,7 @@ export function namedRelease({ scanned, target }: Request, fetchDest: string | u
 }
 
 /** The visitor's wish for or against the canary: by header, else by cookie. What is neither word is no wish. */
-export function canaryOverride({ canary, cookie }: Request["scanned"]): Asked["override"] {
+export function canaryOverride({ canary, cookie }: Headers): Asked["override"] {
   return wish(canary) ?? (cookie === "" ? null : wish(cookieValue(cookie, CANARY_COOKIE)));
 }
 

@@ -20,7 +20,9 @@ export type Keeper = {
 };
 
 const START_TIMEOUT_MS = 60_000;
-const DRAIN_TIMEOUT_MS = 30_000;
+// Longer than the gateway's own 30 s, after which it ends WebSockets: the message under way (5 s) and the close (5 s)
+// still need the process.
+const DRAIN_TIMEOUT_MS = 40_000;
 const DRAIN_POLL_MS = 250;
 
 type Deps = {

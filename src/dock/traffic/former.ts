@@ -29,7 +29,7 @@ export function formerAfter(
   const isBack = move.isRollback || isOlder === true;
   const others = former
     .filter((one) => one.deploymentId !== to.id && one.deploymentId !== from?.id)
-    .map((one) => (isBack ? { ...one, drainUntil: null } : one));
+    .map((one) => (isBack && one.drainUntil !== null ? { ...one, drainUntil: null } : one));
   if (from === null || from.id === to.id) return others;
   const keeps = !isBack && move.drainMs > 0;
   const left: Former = {

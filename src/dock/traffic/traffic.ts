@@ -121,6 +121,8 @@ export async function createTraffic(deps: {
 export type FormerOfHost = {
   readonly host: string;
   readonly projectId: string;
+  /** What the rows say until now. Entries that stay as they are, are the same objects in `list`. */
+  readonly before: readonly Former[];
   readonly list: readonly Former[];
 };
 
@@ -133,14 +135,15 @@ function formerOf(state: TrafficState, change: Change, now: Date): FormerOfHost[
   return (change.setAliases ?? []).map(({ host, deploymentId, projectId }) => {
     const before = state.aliases.get(host);
     const isOurs = before?.projectId === projectId;
-    const list = formerAfter(isOurs ? (state.former.get(host) ?? []) : [], {
+    const known = state.former.get(host) ?? [];
+    const list = formerAfter(isOurs ? known : [], {
       from: isOurs ? holder(before.deploymentId) : null,
       to: holder(deploymentId),
       isRollback: change.isRollback === true,
       drainMs: settingsOf(state, projectId).drainMs,
       now,
     });
-    return { host, projectId, list };
+    return { host, projectId, before: known, list };
   });
 }
 

@@ -180,6 +180,48 @@ describe("production", () => {
   });
 });
 
+describe("what Vercel's API has no word for", () => {
+  const limits = { maxMs: 1_000, maxRequests: 10 };
+
+  it("is not supported there, and lifting it is no error", async () => {
+    expect(await target.hold(place, limits, never)).toBe("unsupported");
+    await target.unhold(place, never);
+    expect(requests()).toEqual(["POST /v1/projects/prj_1/hold", "POST /v1/projects/prj_1/unhold"]);
+  });
+
+  it("is asked for by environment, and for a preview by its host", async () => {
+    script["POST /v1/projects/prj_1/hold"] = [{ status: 200, body: { hosts: [], inFlight: 2 } }];
+    expect(await target.hold(place, limits, never)).toEqual({ inFlight: 2 });
+    const preview: Place = { ...place, environment: "preview", pullRequest: 7 };
+    await target.hold(preview, limits, never);
+    expect(seen.map(({ body }) => JSON.parse(body))).toEqual([
+      { environment: "production", ...limits },
+      { hosts: ["shop-pr-7.vercel.app"], ...limits },
+    ]);
+  });
+
+  it("does not keep a shift from happening: a drain is ignored", async () => {
+    script[ALIAS] = [{ status: 200, body: { deploymentId: "dpl_1" } }];
+    const change = { place, from: "dpl_0", to: "dpl_1", weight: 100, steps: [100], drainMs: 5_000 };
+    expect(await target.shift(change, never)).toBe("done");
+    expect(requests()).toContain("PUT /v1/projects/prj_1/drain");
+  });
+});
+
+describe("a place that is vacated", () => {
+  const preview: Place = { ...place, environment: "preview", branch: "feature", pullRequest: 7 };
+
+  it("loses its host; one that has none is done", async () => {
+    await target.vacate(preview, never);
+    expect(requests()).toEqual(["DELETE /v2/aliases/shop-pr-7.vercel.app"]);
+  });
+
+  it("is never production", async () => {
+    await expect(target.vacate(place, never)).rejects.toMatchObject({ code: "unprocessable" });
+    expect(seen).toEqual([]);
+  });
+});
+
 describe("a host", () => {
   const host = (environment: Place["environment"], branch: string | null) =>
     target.hosts({ ...place, environment, branch })[0];
@@ -189,6 +231,8 @@ describe("a host", () => {
     expect(host("staging", "main")).toBe("shop-staging.vercel.app");
     expect(host("preview", "Feature/Über_1")).toBe("shop-git-feature-ber-1.vercel.app");
     expect(host("preview", null)).toBe("shop-preview.vercel.app");
+    const pullRequest = { ...place, environment: "preview", branch: "x", pullRequest: 7 } as const;
+    expect(target.hosts(pullRequest)).toEqual(["shop-pr-7.vercel.app"]);
   });
 
   it("fits into DNS, and long branches do not meet on one", () => {
