@@ -1,0 +1,157 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Pool } from "undici";
+import type { Api, Deployment } from "./support/api.ts";
+import { type Instance, withInstance } from "./support/instance.ts";
+import { machineMs } from "./support/machine-clock.ts";
+import type { BenchResult } from "./support/result.ts";
+import { quantile, round, summary } from "./support/statistics.ts";
+import { sourceFile } from "./support/tree.ts";
+
+const PROJECTS = 50;
+const PER_PROJECT = 4;
+const DEPLOYMENTS = PROJECTS * PER_PROJECT;
+const TARGET_S = 60;
+const API_TARGET_MS = 100;
+const SAMPLES_PER_S = 20;
+
+/** What the API was asked while the deployments ran, latencies in ms by route. */
+type Sampled = Record<"status" | "list" | "trigger", number[]>;
+
+/**
+ * 200 deployments over 50 projects, triggered at once as previews of four branches each (deployments of one branch
+ * supersede one another, and 200 must end live). Every tree is new and has a build whose command is `true`. Two
+ * builders. Meanwhile somebody asks the API 20 times a second; its triggers come on top of the 200.
+ */
+export async function run(): Promise<BenchResult> {
+  process.env.SIGNALBOX_BUILD_CONCURRENCY = "2";
+  return withInstance(async (instance) => {
+    const { api } = instance;
+    const names = Array.from({ length: PROJECTS }, (_, index) => `queue-${index}`);
+    const work = await announce(api, names);
+    const extra = await sendTree(api, "queue-0", "extra");
+    const startedAt = machineMs();
+    const ids = await Promise.all(
+      work.map(({ project, branch, tree }) =>
+        api.trigger({ environment: "preview", project, branch, source: { tree }, force: true }),
+      ),
+    );
+    const triggeredMs = machineMs() - startedAt;
+    const sampling = new AbortController();
+    const sampled = sample(instance, { id: ids[0]?.deploymentId ?? "", tree: extra }, sampling.signal);
+    const ended = await Promise.all(
+      ids.map(({ deploymentId }) => api.waitFor(deploymentId, undefined, 1_000)),
+    );
+    const lastEnd = Math.max(...ended.map(({ finishedAt }) => Date.parse(finishedAt ?? "")));
+    const durationS = (lastEnd - Math.min(...ended.map(({ createdAt }) => Date.parse(createdAt)))) / 1_000;
+    sampling.abort();
+    return judge(ended, durationS, await sampled, triggeredMs);
+  });
+}
+
+async function announce(api: Api, names: readonly string[]) {
+  const all = names.map(async (project) => {
+    await api.createProject(project);
+    const branches = Array.from({ length: PER_PROJECT }, (_, index) => `branch-${index}`);
+    return Promise.all(
+      branches.map(async (branch) => ({
+        project,
+        branch,
+        tree: await sendTree(api, project, branch),
+      })),
+    );
+  });
+  return (await Promise.all(all)).flat();
+}
+
+async function sendTree(api: Api, project: string, text: string): Promise<string> {
+  const config = `name: ${project}\nbuild: { command: "true", output: public }\n`;
+  const page = sourceFile("public/index.html", `<!doctype html><title>${project} ${text}</title>`);
+  return (await api.sendTree(project, [sourceFile("signalbox.yaml", config), page])).tree;
+}
+
+/** One request after another's start, 20 a second in turns: a slow answer does not make the next one wait. */
+async function sample(
+  { url, token }: Instance,
+  about: { id: string; tree: string },
+  signal: AbortSignal,
+): Promise<Sampled> {
+  const pool = new Pool(url, { connections: 16 });
+  const sampled: Sampled = { status: [], list: [], trigger: [] };
+  const headers = { authorization: `Bearer ${token}` };
+  const timed = async (route: keyof Sampled, call: () => ReturnType<Pool["request"]>) => {
+    const askedAt = machineMs();
+    const answer = await call();
+    await answer.body.dump();
+    if (answer.statusCode >= 300) throw new Error(`${route} answered ${answer.statusCode}.`);
+    sampled[route].push(machineMs() - askedAt);
+  };
+  const routes = [
+    () =>
+      timed("status", () =>
+        pool.request({ method: "GET", path: `/api/deploy/status/${about.id}?after=0`, headers }),
+      ),
+    () => timed("list", () => pool.request({ method: "GET", path: "/api/deploy/list?limit=50", headers })),
+    () =>
+      timed("trigger", () =>
+        pool.request({
+          method: "POST",
+          path: "/api/deploy/trigger",
+          headers: { ...headers, "content-type": "application/json" },
+          // Each supersedes the one before it while that is queued.
+          body: JSON.stringify({
+            environment: "staging",
+            project: "queue-0",
+            source: { tree: about.tree },
+          }),
+        }),
+      ),
+  ];
+  const pending: Promise<void>[] = [];
+  for (let index = 0; !signal.aborted; index++) {
+    const next = routes[index % routes.length];
+    if (next) pending.push(next());
+    await sleep(1_000 / SAMPLES_PER_S);
+  }
+  await Promise.all(pending);
+  await pool.close();
+  return sampled;
+}
+
+function judge(
+  ended: readonly Deployment[],
+  durationS: number,
+  sampled: Sampled,
+  triggeredMs: number,
+): BenchResult {
+  const live = ended.filter(({ phases }) => phases.some(({ state }) => state === "live"));
+  const all = Object.values(sampled).flat();
+  const p99 = round(quantile(all, 0.99));
+  return {
+    name: "throughput",
+    unit: `s for ${DEPLOYMENTS} deployments`,
+    ours: round(durationS),
+    peers: {},
+    ratios: {},
+    target: `≤ ${TARGET_S} s with 2 builders, and the API's p99 meanwhile ≤ ${API_TARGET_MS} ms`,
+    pass: live.length === DEPLOYMENTS && durationS <= TARGET_S && p99 <= API_TARGET_MS,
+    deploymentsPerSecond: round(DEPLOYMENTS / durationS),
+    live: live.length,
+    notLive: ended.filter((each) => !live.includes(each)).slice(0, 5),
+    apiP99: p99,
+    api: Object.fromEntries(Object.entries(sampled).map(([route, times]) => [route, summary(times)])),
+    apiRequests: all.length,
+    triggeredMs: round(triggeredMs),
+    /** Where a deployment's time goes, waiting for a builder included. */
+    phases: phaseTimes(ended),
+  };
+}
+
+function phaseTimes(ended: readonly Deployment[]): Record<string, ReturnType<typeof summary>> {
+  const phases = ended.flatMap((deployment) => deployment.phases);
+  const byState = Map.groupBy(phases, ({ state }) => state);
+  const entries = [...byState].map(([state, own]) => {
+    const times = own.flatMap(({ durationMs }) => durationMs ?? []);
+    return [state, summary(times)] as const;
+  });
+  return Object.fromEntries(entries.filter(([, { p50 }]) => Number.isFinite(p50)));
+}
