@@ -37,7 +37,7 @@ const serverOf = (version: string) => `import http from "node:http";
 let broken = false;
 http.createServer((request, answer) => {
   if (request.url === "/break") broken = true;
-  if (request.url !== "/healthz" && broken) answer.statusCode = 500;
+  else if (request.url !== "/healthz" && broken) answer.statusCode = 500;
   answer.end("${version}");
 }).listen(process.env.PORT ?? 3000);
 `;
@@ -49,6 +49,8 @@ type Round = {
   /** Answers to anybody in that time, and the bad ones of them. */
   readonly answers: number;
   readonly bad: number;
+  /** Bad ones between the two that bound the time, which are bad by definition and prove nothing of the share. */
+  readonly badBetween: number;
   /** The most that its weight explains. */
   readonly limit: number;
   readonly reason: string | null;
@@ -114,10 +116,11 @@ function roundOf(all: readonly CrowdAnswer[], release: string, brokenAt: number,
   const last = Math.max(...bad.map(({ at }) => at));
   const meanwhile = since.filter(({ at }) => at >= first && at <= last);
   return {
-    exposedMs: last - first,
+    exposedMs: Math.max(0, last - first),
     answers: meanwhile.length,
     bad: bad.length,
-    limit: binomialQuantile(meanwhile.length, WEIGHT / 100, NOISE),
+    badBetween: Math.max(0, bad.length - 2),
+    limit: binomialQuantile(Math.max(0, meanwhile.length - 2), WEIGHT / 100, NOISE),
     reason: ended.reason,
   };
 }
@@ -125,9 +128,10 @@ function roundOf(all: readonly CrowdAnswer[], release: string, brokenAt: number,
 function judge(rounds: readonly Round[], answers: readonly CrowdAnswer[]): BenchResult {
   const exposed = rounds.map(({ exposedMs }) => exposedMs);
   const max = round(quantile(exposed, 1));
-  const tooMany = rounds.filter(({ bad, limit }) => bad > limit);
+  const tooMany = rounds.filter(({ badBetween, limit }) => badBetween > limit);
   const unanswered = answers.filter(({ status }) => status === 0).length;
   const sum = (of: (each: Round) => number) => rounds.reduce((total, each) => total + of(each), 0);
+  const between = sum(({ answers: count }) => Math.max(0, count - 2));
   return {
     name: "auto-rollback",
     unit: "ms, first bad answer → last bad answer, max",
@@ -137,7 +141,7 @@ function judge(rounds: readonly Round[], answers: readonly CrowdAnswer[]): Bench
     target: `${ROUNDS} releases: ≤ ${TARGET_MS} ms, and no more bad answers than ${WEIGHT} % of all, noise at 99.9 %`,
     pass: max <= TARGET_MS && tooMany.length === 0 && unanswered === 0,
     exposed: summary(exposed),
-    badShare: Math.round((sum(({ bad }) => bad) / sum(({ answers: count }) => count)) * 1_000) / 1_000,
+    badShare: Math.round((sum(({ badBetween }) => badBetween) / between) * 1_000) / 1_000,
     badAnswers: sum(({ bad }) => bad),
     answersMeanwhile: sum(({ answers: count }) => count),
     tooMany: tooMany.length,

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { join, resolve } from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Api, createApi, type Deployment } from "../../bench/support/api.ts";
+import { databaseOf } from "../../bench/support/database-of.ts";
 import { freePort } from "../../bench/support/instance.ts";
 import { readTree } from "../../bench/support/tree.ts";
 import { systemClock } from "../../src/foundation/clock.ts";
@@ -21,8 +22,7 @@ let controls: readonly [Control, Control];
 
 beforeAll(async () => {
   at = await startTestInstance();
-  const { password, port } = JSON.parse(readFileSync(join(at.dir, "postgres.json"), "utf8"));
-  const databaseUrl = `postgres://signalbox:${password}@127.0.0.1:${port}/signalbox`;
+  const databaseUrl = await databaseOf(at.dir);
   database = new pg.Client({ connectionString: databaseUrl });
   await database.connect();
   const first = { api: at.api, url: at.url, pid: (await readState(at.dir))?.processes.control?.pid ?? 0 };
