@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { Pool } from "undici";
+import { readState } from "../src/supervisor/state.ts";
 import type { Api, Deployment } from "./support/api.ts";
 import { databaseOf } from "./support/database-of.ts";
 import { type Instance, withInstance } from "./support/instance.ts";
 import { machineMs } from "./support/machine-clock.ts";
+import { readStat } from "./support/proc.ts";
 import type { BenchResult } from "./support/result.ts";
 import { quantile, round, summary } from "./support/statistics.ts";
 import { sourceFile } from "./support/tree.ts";
@@ -32,6 +34,7 @@ export async function run(): Promise<BenchResult> {
     const work = await announce(api, names);
     const extra = await sendTree(api, "queue-0", "extra");
     const startedAt = machineMs();
+    const cpuBefore = await cpuOf(instance);
     const [head, ...rest] = work;
     const first = await trigger(api, head);
     const sampling = new AbortController();
@@ -43,8 +46,17 @@ export async function run(): Promise<BenchResult> {
     const lastEnd = Math.max(...ended.map(({ finishedAt }) => Date.parse(finishedAt ?? "")));
     const durationS = (lastEnd - Math.min(...ended.map(({ createdAt }) => Date.parse(createdAt)))) / 1_000;
     sampling.abort();
-    return judge(ended, durationS, await sampled, triggeredMs);
+    const cpuAfter = await cpuOf(instance);
+    const cpuMs = { control: cpuAfter.control - cpuBefore.control, dock: cpuAfter.dock - cpuBefore.dock };
+    return judge(ended, durationS, await sampled, { triggeredMs: round(triggeredMs), cpuMs });
   });
+}
+
+/** CPU time so far, in ms: unlike times by the clock it says the same on a machine that others use too. */
+async function cpuOf({ dir }: Instance): Promise<{ control: number; dock: number }> {
+  const state = await readState(dir);
+  const of = (name: string) => readStat(state?.processes[name]?.pid ?? 0).cpuUs / 1_000;
+  return { control: of("control"), dock: of("dock") };
 }
 
 type Work = { readonly project: string; readonly branch: string; readonly tree: string };
@@ -139,7 +151,7 @@ function judge(
   ended: readonly Deployment[],
   durationS: number,
   sampled: Sampled,
-  triggeredMs: number,
+  more: { triggeredMs: number; cpuMs: Record<string, number> },
 ): BenchResult {
   const live = ended.filter(({ phases }) => phases.some(({ state }) => state === "live"));
   const all = Object.values(sampled).flat();
@@ -158,7 +170,10 @@ function judge(
     apiP99: p99,
     api: Object.fromEntries(Object.entries(sampled).map(([route, times]) => [route, summary(times)])),
     apiRequests: all.length,
-    triggeredMs: round(triggeredMs),
+    triggeredMs: more.triggeredMs,
+    cpuMsPerDeployment: Object.fromEntries(
+      Object.entries(more.cpuMs).map(([name, ms]) => [name, round(ms / DEPLOYMENTS)]),
+    ),
     /** Where a deployment's time goes, waiting for a builder included. */
     phases: phaseTimes(ended),
   };

@@ -30,7 +30,7 @@ export type FailureClass = "cut by a killed gateway" | "gateway away" | "app kil
 
 /** A visitor reconnects, and finds the next process, within this time of it being back. */
 const GRACE_MS = 1_500;
-/** The gateway waits 2 s for an app's socket before it answers 502; what began just before the app was back may end so. */
+/** The gateway waits 2 s for an app's socket before its 502: what began just before the app was back may end so. */
 const APP_GRACE_MS = 3_000;
 
 export function classOf(
