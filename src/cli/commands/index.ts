@@ -2,6 +2,7 @@ import type { Command } from "../command.ts";
 import { cancel } from "./cancel.ts";
 import { deploy } from "./deploy.ts";
 import { doctor } from "./doctor.ts";
+import { dora } from "./dora.ts";
 import { down } from "./down.ts";
 import { gatewayReload } from "./gateway-reload.ts";
 import { list } from "./list.ts";
@@ -20,6 +21,7 @@ export const COMMANDS: readonly Command[] = [
   list,
   rollback,
   cancel,
+  dora,
   doctor,
   login,
   gatewayReload,
