@@ -3,6 +3,7 @@ import { streamSSE } from "hono/streaming";
 import { type Actor, type ActorEnv, once, requireRole } from "../access/index.ts";
 import { createRouter } from "../foundation/http.ts";
 import { cancelDeployment } from "./cancel.ts";
+import { doraRoutes } from "./dora-routes.ts";
 import type { EngineDeps } from "./engine.ts";
 import { listDeployments } from "./list.ts";
 import { rollbackDeployment } from "./rollback.ts";
@@ -85,6 +86,7 @@ export function deploymentRoutes(deps: EngineDeps): OpenAPIHono<ActorEnv> {
     await readStatus(deps.db, id, after);
     return streamSSE(c, (stream) => streamStatus(deps, stream, { id, after, signal: c.req.raw.signal }));
   });
+  routes.route("/", doraRoutes(deps));
   return routes
     .openapi(trigger, async (c) => {
       const body = c.req.valid("json");
