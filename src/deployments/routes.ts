@@ -3,6 +3,7 @@ import { streamSSE } from "hono/streaming";
 import { type Actor, type ActorEnv, once, requireRole } from "../access/index.ts";
 import { createRouter } from "../foundation/http.ts";
 import { cancelDeployment } from "./cancel.ts";
+import { doraRoutes } from "./dora-routes.ts";
 import type { EngineDeps } from "./engine.ts";
 import { listDeployments } from "./list.ts";
 import { rollbackDeployment } from "./rollback.ts";
@@ -117,6 +118,7 @@ export function deploymentRoutes(deps: EngineDeps): OpenAPIHono<ActorEnv> {
       return c.json({ deployment: await viewOne(deps.db, after) }, 202);
     });
   }
+  routes.route("/", doraRoutes(deps));
   return routes
     .openapi(trigger, async (c) => {
       const body = c.req.valid("json");

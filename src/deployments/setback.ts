@@ -1,6 +1,6 @@
 import { AppError, messageOf } from "../foundation/errors.ts";
 import type { Patch, Step } from "./reconcile.ts";
-import type { Deployment, Facts } from "./record.ts";
+import type { Deployment, DeploymentOutcome, Facts } from "./record.ts";
 import { failed, takeBack } from "./step.ts";
 
 /** Tries of one state's work before it is given up. With the waits below that is about a minute. */
@@ -31,14 +31,22 @@ export function setback(deployment: Deployment, error: unknown, now: Date): Step
   if (deployment.state === "rolling_back" || deployment.state === "queued") return retry;
   const final = error instanceof AppError && FINAL_CODES.has(error.code);
   if (!final && count < MAX_ATTEMPTS) return retry;
-  return giveUp(deployment, error, facts, final ? "failure" : "error");
+  return giveUp(deployment, error, facts, outcomeOf(error));
+}
+
+/** A token that the target refuses is the operator's business, not the committer's. */
+function outcomeOf(error: unknown): DeploymentOutcome {
+  if (!(error instanceof AppError)) return "error";
+  if (error.code === "timeout") return "timeout";
+  const isTheirs = FINAL_CODES.has(error.code) && error.code !== "unauthorized" && error.code !== "forbidden";
+  return isTheirs ? "failure" : "error";
 }
 
 function giveUp(
   deployment: Deployment,
   error: unknown,
   facts: Facts,
-  outcome: "failure" | "error",
+  outcome: DeploymentOutcome,
 ): Step {
   const reason = messageOf(error);
   const hint =

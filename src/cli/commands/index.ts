@@ -4,6 +4,7 @@ import { breakGlass } from "./break-glass.ts";
 import { cancel } from "./cancel.ts";
 import { deploy } from "./deploy.ts";
 import { doctor } from "./doctor.ts";
+import { dora } from "./dora.ts";
 import { down } from "./down.ts";
 import { freezeAdd, freezeList, freezeRemove } from "./freeze.ts";
 import { gatewayReload } from "./gateway-reload.ts";
@@ -38,6 +39,7 @@ export const COMMANDS: readonly Command[] = [
   freezeList,
   freezeRemove,
   previews,
+  dora,
   doctor,
   login,
   gatewayReload,
