@@ -6,6 +6,7 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import type pg from "pg";
 import {
   type AccessTables,
+  type Actor,
   type ActorEnv,
   authenticate,
   ensureOwnerToken,
@@ -14,21 +15,32 @@ import {
 import { healthRoutes, keepReadiness, type Readiness } from "./checks/index.ts";
 import type { Config } from "./config.ts";
 import {
+  closePlace,
   deploymentRoutes,
   type Engine,
   type EngineTables,
   readGateSubject,
   startEngine,
+  triggerDeployment,
   wakeWaiting,
 } from "./deployments/index.ts";
 import type { Clock } from "./foundation/clock.ts";
 import { createDatabase, createPool, type Database } from "./foundation/db.ts";
 import { createApi } from "./foundation/http.ts";
-import type { Ids } from "./foundation/ids.ts";
+import { type Ids, randomShare } from "./foundation/ids.ts";
 import { listenOn } from "./foundation/listen-on.ts";
 import type { Log } from "./foundation/log.ts";
 import { migrate } from "./foundation/migrate.ts";
+import { createSecretBox, readOrCreateKey } from "./foundation/secret-box.ts";
 import { type GateTables, gateRoutes, readGateFacts } from "./gates/index.ts";
+import {
+  existingPreviews,
+  type PreviewDeps,
+  type PreviewTables,
+  previewRoutes,
+  startSweeper,
+  type TriggerPreview,
+} from "./previews/index.ts";
 import { gatewaySocket, requireDatabaseUrl } from "./process-options.ts";
 import {
   CONFIG_FILE,
@@ -45,14 +57,30 @@ import { createGatewayMetrics } from "./providers/metrics/gateway.ts";
 import { createPrometheus } from "./providers/metrics/prometheus.ts";
 import { createPostgresMigrator } from "./providers/migrator/postgres.ts";
 import { createProbe } from "./providers/probe/http.ts";
+import { createGitBranches } from "./providers/pull-requests/git-branches.ts";
+import { createGithubPullRequests } from "./providers/pull-requests/github.ts";
 import { createGitSource } from "./providers/source/git.ts";
 import { createVercelTarget, type VercelOptions } from "./providers/target/vercel.ts";
 import { contractsSince, rollbackBarrier, type SchemaTables } from "./schema/index.ts";
 import { requireTree, type SourceTables, sourceRoutes } from "./sources/index.ts";
 import type { Secrets } from "./supervisor/index.ts";
 import type { Target } from "./targets/target.ts";
+import {
+  type TriggerPush,
+  type WebhookDeps,
+  type WebhookTables,
+  webhookAdminRoutes,
+  webhookRoutes,
+} from "./webhooks/index.ts";
 
-type Tables = AccessTables & ProjectTables & SourceTables & EngineTables & GateTables & SchemaTables;
+type Tables = AccessTables &
+  ProjectTables &
+  SourceTables &
+  EngineTables &
+  GateTables &
+  SchemaTables &
+  PreviewTables &
+  WebhookTables;
 type Deps = { readonly clock: Clock; readonly ids: Ids; readonly log: Log };
 
 export type RunningControl = {
@@ -90,7 +118,9 @@ export async function startControl(config: Config, secrets: Secrets, deps: Deps)
     undo.defer(() => engine.close());
     const readiness = keepReadiness(deps, readinessChecks(pool, target));
     undo.defer(() => readiness.close());
-    const api = createControlApi({ ...deps, db, target, engine, readiness: readiness.read });
+    const { sweeper, ...reconciled } = await startPreviews(config, { ...deps, db, engine });
+    undo.defer(() => sweeper.close());
+    const api = createControlApi({ ...deps, ...reconciled, db, target, engine, readiness: readiness.read });
     const server = createServer({ requestTimeout: 600_000 }, getRequestListener(api.fetch));
     const port = await listenOn(server, { host: config.host, port: config.port, variable: "SIGNALBOX_PORT" });
     undo.defer(async () => {
@@ -114,13 +144,7 @@ function startDeployments(
     target: Target;
   },
 ): Promise<Engine> {
-  const git = createGitSource({
-    cacheDir: join(config.dir, "control", "git"),
-    path: config.path,
-    networkEnv: config.networkEnv,
-    allowNetworks: config.allowNetworks,
-    allowLocalPaths: config.allowLocalRepositories,
-  });
+  const git = createGitSource(gitOptions(config));
   const { db, clock, log } = deps;
   const sources = { ...deps, git };
   const migrator = createPostgresMigrator({ clock, allowNetworks: config.allowNetworks });
@@ -137,13 +161,62 @@ function startDeployments(
     readGate: ({ id, projectId, environment }) =>
       readGateFacts(db, { deploymentId: id, projectId, environment, now: clock.now() }),
     migrateSchema: migrateSchema({ ...sources, migrator }),
-    schemaBarrier: async ({ projectId, slot }, contracts) =>
-      rollbackBarrier(await contractsSince(db, { projectId, environment: slot }), contracts),
+    schemaBarrier: async ({ projectId, slot }) => {
+      const applied = await contractsSince(db, { projectId, environment: slot });
+      return (contracts) => rollbackBarrier(applied, contracts);
+    },
     requireSource: async (projectId, source) => {
       if ("tree" in source) await requireTree(deps.db, projectId, source.tree);
     },
     workerId: deps.ids("worker"),
   });
+}
+
+function gitOptions(config: Config): Parameters<typeof createGitSource>[0] {
+  return {
+    cacheDir: join(config.dir, "control", "git"),
+    path: config.path,
+    networkEnv: config.networkEnv,
+    allowNetworks: config.allowNetworks,
+    allowLocalPaths: config.allowLocalRepositories,
+  };
+}
+
+/** Previews and webhooks, which make and end deployments as a person would. */
+async function startPreviews(config: Config, deps: Deps & { db: Database<Tables>; engine: Engine }) {
+  const { db, clock, log, engine } = deps;
+  const trigger = async (actor: Actor, input: TriggerPreview | TriggerPush) => {
+    const { deliveryKey, ...what } = input;
+    const pullRequest = "pullRequest" in what ? (what.pullRequest ?? undefined) : undefined;
+    return (await triggerDeployment(engine.deps, actor, { ...what, pullRequest }, deliveryKey)).id;
+  };
+  const base = {
+    db,
+    clock,
+    log,
+    providers: {
+      github: createGithubPullRequests({ ...config.github, clock }),
+      branches: createGitBranches(gitOptions(config)),
+    },
+    existing: (projectId: string) => existingPreviews(db, projectId),
+    trigger,
+    close: async (actor: Actor, place: { projectId: string; key: string; reason: string }) => {
+      const { projectId, key, reason } = place;
+      await closePlace(engine.deps, actor, { projectId, slot: previewSlot(key), reason });
+    },
+  };
+  const sweeper = startSweeper(base, { jitter: randomShare });
+  const box = createSecretBox(await readOrCreateKey(join(config.dir, "control", "secret.key")));
+  return {
+    previews: { ...base, wake: sweeper.wake },
+    webhooks: { db, clock, box, trigger, wake: sweeper.wake },
+    sweeper,
+  };
+}
+
+/** The place of a preview, by the key that previews go by: `pr-42`, or `branch-<name>`. */
+function previewSlot(key: string): string {
+  return `preview:${key.replace(/^branch-/, "")}`;
 }
 
 /** The real Vercel when a token for it is set, the dock otherwise: the same code drives both. */
@@ -166,7 +239,14 @@ function readinessChecks(pool: pg.Pool, target: Target) {
 }
 
 function createControlApi(
-  deps: Deps & { db: Database<Tables>; target: Target; engine: Engine; readiness: () => Readiness },
+  deps: Deps & {
+    db: Database<Tables>;
+    target: Target;
+    engine: Engine;
+    readiness: () => Readiness;
+    previews: PreviewDeps;
+    webhooks: WebhookDeps;
+  },
 ): OpenAPIHono<ActorEnv> {
   const api = createApi<ActorEnv>(deps);
   api.route("/api/health", healthRoutes(deps));
@@ -176,15 +256,22 @@ function createControlApi(
     security: [{ bearer: [] }],
   });
   api.openAPIRegistry.registerComponent("securitySchemes", "bearer", { type: "http", scheme: "bearer" });
+  // Proven by their signature, not by a token.
+  api.route("/api/webhooks", webhookRoutes<ActorEnv>(deps.webhooks));
   api.use("/api/*", authenticate(deps));
   api.route("/api/tokens", tokenRoutes(deps));
   api.route("/api", projectRoutes(deps));
   const projectIdOf = async (name: string) => (await getProject(deps.db, name)).id;
   const checkConfig = (text: string) => void requireConfig(text);
-  api.route("/api", sourceRoutes({ ...deps, projectIdOf, configFile: CONFIG_FILE, checkConfig, migrationDirs }));
+  api.route(
+    "/api",
+    sourceRoutes({ ...deps, projectIdOf, configFile: CONFIG_FILE, checkConfig, migrationDirs }),
+  );
   // One database; each domain sees its own tables of it.
   const readSubject = (tx: unknown, id: string) => readGateSubject(tx as Database<EngineTables>, id);
   api.route("/api", gateRoutes({ ...deps, projectIdOf, readSubject, wake: wakeWaiting }));
   api.route("/api/deploy", deploymentRoutes(deps.engine.deps));
+  api.route("/api", previewRoutes(deps.previews));
+  api.route("/api", webhookAdminRoutes(deps.webhooks));
   return api;
 }

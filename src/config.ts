@@ -25,6 +25,9 @@ const Environment = z.object({
   SIGNALBOX_VERCEL_API: z.url({ protocol: /^https?$/ }).optional(),
   SIGNALBOX_VERCEL_TOKEN: z.string().min(1).optional(),
   SIGNALBOX_VERCEL_TEAM: z.string().min(1).optional(),
+  /** For previews of pull requests: GitHub's API (or GitHub Enterprise's), and a token that may read and comment. */
+  SIGNALBOX_GITHUB_API: z.url({ protocol: /^https?$/ }).default("https://api.github.com"),
+  SIGNALBOX_GITHUB_TOKEN: z.string().min(1).optional(),
   /** Networks (CIDR, comma-separated) beside the public ones that user-supplied git URLs may reach. */
   SIGNALBOX_ALLOW_NETWORKS: z.string().default(""),
   /** `1`: `deploy file:///…` may read repositories on the control plane's own disk. */
@@ -58,6 +61,7 @@ export type Config = {
     readonly token: string | null;
     readonly team: string | null;
   };
+  readonly github: { readonly api: string; readonly token: string | null };
   readonly allowNetworks: readonly string[];
   readonly allowLocalRepositories: boolean;
   readonly logLevel: "debug" | "info" | "warn" | "error";
@@ -108,6 +112,7 @@ export function readConfig(env: NodeJS.ProcessEnv, cwd: string): Config {
       token: e.SIGNALBOX_VERCEL_TOKEN ?? null,
       team: e.SIGNALBOX_VERCEL_TEAM ?? null,
     },
+    github: { api: e.SIGNALBOX_GITHUB_API, token: e.SIGNALBOX_GITHUB_TOKEN ?? null },
     allowNetworks: e.SIGNALBOX_ALLOW_NETWORKS.split(",").filter(Boolean),
     allowLocalRepositories: e.SIGNALBOX_ALLOW_LOCAL_REPOSITORIES === "1",
     logLevel: e.SIGNALBOX_LOG_LEVEL,

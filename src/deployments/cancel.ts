@@ -2,10 +2,10 @@ import { type Actor, requireRole } from "../access/index.ts";
 import { AppError } from "../foundation/errors.ts";
 import { applyChange, type Change } from "./change.ts";
 import type { EngineDeps } from "./engine.ts";
+import { LedgerConflict, type LedgerTx } from "./ledger.ts";
 import type { Patch } from "./reconcile.ts";
 import type { Deployment } from "./record.ts";
 import { isSettled } from "./state.ts";
-import { LedgerConflict, type LedgerTx } from "./ledger.ts";
 import { backToPrevious } from "./step.ts";
 
 const TRIES = 5;

@@ -63,7 +63,8 @@ export function isSingleWrite(before: Deployment, change: Change): boolean {
 
 async function movedOn(tx: LedgerTx, before: Deployment, after: Deployment, now: Date): Promise<void> {
   if (after.state === "live") await retireOldReleases(tx, after);
-  if (after.state === "rolled_back" && before.rollbackToId) await reinstate(tx, after, before.rollbackToId, now);
+  if (after.state === "rolled_back" && before.rollbackToId)
+    await reinstate(tx, after, before.rollbackToId, now);
   if (isActive(before.state) && !isActive(after.state)) await wakeNextInQueue(tx, before);
 }
 
@@ -87,7 +88,9 @@ function stateColumns(before: Deployment, change: Change, to: State, now: Date):
     deadlineAt: deadlineOf(after, to, now),
     reason: change.reason ?? null,
     hint: change.hint ?? null,
-    ...(isSettled(to) ? { finishedAt: now, outcome: outcomeOf(before, to, change.patch?.outcome ?? null) } : {}),
+    ...(isSettled(to)
+      ? { finishedAt: now, outcome: outcomeOf(before, to, change.patch?.outcome ?? null) }
+      : {}),
     ...(to === "live" ? { liveAt: now, contractAt: contractDueAt(after, now) } : {}),
     ...(before.state === "live" ? { contractAt: null } : {}),
   };

@@ -19,6 +19,7 @@ export function build(deployment: Deployment, { builds }: Observed, now: Date): 
       return failed(`The target has no deployment ${service.targetDeploymentId} any more.`, {
         hint: "Deploy again.",
         outcome: "error",
+        patch: { services, cleanup: "cancel_build" },
       });
     }
     services = withService(services, service.name, seenAtTarget(service, seen));

@@ -57,7 +57,12 @@ export function gateStep(
   if (verdict === null) return { do: "wait", until: after(now, 200), patch };
   const facts = { ...deployment.facts, askedAtMs: deployment.facts.askedAtMs ?? now.getTime() };
   if (verdict.is === "open") return onward(deployment, `${reason} ${verdict.because}`, { ...patch, facts });
-  return { do: "move", to: "awaiting_approval", reason: `${reason} ${verdict.reason}`, patch: { ...patch, facts } };
+  return {
+    do: "move",
+    to: "awaiting_approval",
+    reason: `${reason} ${verdict.reason}`,
+    patch: { ...patch, facts },
+  };
 }
 
 function onward({ plan, facts }: Deployment, reason: string, patch: Patch): Step {
@@ -106,8 +111,9 @@ export function migrate(deployment: Deployment, observed: Observed, now: Date): 
     const version = schema.version.expand ?? "what it was";
     return { do: "move", to: "releasing", reason: `The database's schema is at ${version}.` };
   }
-  const closed = schema.held ? null : stillOpen(deployment, observed, now);
-  if (closed) return closed;
+  const closed = stillOpen(deployment, observed, now);
+  // Requests are not held for as long as people are waited for.
+  if (closed) return closed.do === "move" && schema.held ? { do: "unhold" } : closed;
   if (deployment.plan?.schema?.hold && !schema.held) return { do: "hold" };
   return { do: "migrate", phase: "expand" };
 }

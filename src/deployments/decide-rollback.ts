@@ -22,7 +22,10 @@ export function rollBack(deployment: Deployment, observed: Observed, now: Date):
   const back = returning(deployment);
   if (deployment.facts.schema?.held) return { do: "unhold" };
   if (back.length === 0 && deployment.rollbackToId === null) {
-    return failed("There is no release to go back to.", { hint: "Deploy a corrected commit.", outcome: "error" });
+    return failed("There is no release to go back to.", {
+      hint: "Deploy a corrected commit.",
+      outcome: "error",
+    });
   }
   if (!observed.traffic) return { do: "wait", until: after(now, 200) };
   const services = withTraffic(deployment.services, observed.traffic);

@@ -42,7 +42,8 @@ function act(deployment: Deployment, step: RolloutStep, patch: Patch, now: Date)
   const services = patch.services ?? deployment.services;
   switch (step.do) {
     case "shift": {
-      const isBehind = ({ weight, opened }: ServiceRelease) => (step.weight === 0 ? !opened : weight < step.weight);
+      const isBehind = ({ weight, opened }: ServiceRelease) =>
+        step.weight === 0 ? !opened : weight < step.weight;
       const behind = movingServices({ services }).filter(isBehind);
       const [next] = behind;
       if (!next) return { do: "wait", until: after(now, 200), patch };
@@ -98,7 +99,8 @@ export function allOf(
     const results = probes[service.name];
     if (!results) return null;
     const failure = probeFailure(results, service.health);
-    if (failure !== null) return { ok: false, detail: services.length > 1 ? `${service.name}: ${failure}` : failure };
+    if (failure !== null)
+      return { ok: false, detail: services.length > 1 ? `${service.name}: ${failure}` : failure };
   }
   return { ok: true, detail: "" };
 }

@@ -18,7 +18,7 @@ export async function readDeliveries(
 ): Promise<DoraDeployment[]> {
   const rows = await db
     .selectFrom("deployments")
-    .select(["id", "project_id", "slot", "state", "created_at", "rollback_to_id"])
+    .select(["id", "project_id", "slot", "state", "outcome", "created_at", "rollback_to_id"])
     .select(sql<number>`coalesce((facts -> 'attempts' ->> 'count')::int, 0)`.as("attempts"))
     .where("environment", "=", environment)
     // Whatever writes an event sets it too.
@@ -34,7 +34,7 @@ export async function readDeliveries(
     id: row.id,
     place: `${row.project_id}/${row.slot}`,
     state: row.state,
-    outcome: null,
+    outcome: row.outcome,
     rolledBackByHand: row.rollback_to_id !== null,
     attempts: row.attempts,
     createdAt: row.created_at,

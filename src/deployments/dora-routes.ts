@@ -58,12 +58,12 @@ const metrics = createRoute({
 });
 
 /** `GET /api/deploy/metrics`. */
-export function doraRoutes(deps: Pick<EngineDeps, "db" | "clock">): OpenAPIHono<ActorEnv> {
+export function doraRoutes(deps: Pick<EngineDeps, "db" | "ledger" | "clock">): OpenAPIHono<ActorEnv> {
   return createRouter<ActorEnv>().openapi(metrics, async (c) => {
     requireRole(c.var.actor, "viewer");
     const { project, environment, from, to } = c.req.valid("query");
     const window = windowOf(from, to, deps.clock.now());
-    const projectId = project === undefined ? null : (await findProject(deps.db, project)).id;
+    const projectId = project === undefined ? null : (await findProject(deps.ledger, project)).id;
     const deployments = await readDeliveries(deps.db, { projectId, environment, since: window.from });
     const times = { from: window.from.toISOString(), to: window.to.toISOString() };
     return c.json(

@@ -43,13 +43,15 @@ export type EngineOptions = {
 };
 
 /**
- * Port: the contract migration that stands between the database as it is and a release, by name; null: none does.
- * `contracts`: names of the contract files in the release's own commit.
+ * Port: what contract migrations a place's database has been through, as an answer to what stands between it and a
+ * release whose own commit has `contracts`: that one by name; null: nothing does.
  */
-export type SchemaBarrier = (
-  place: { readonly projectId: string; readonly slot: string },
-  contracts: readonly string[],
-) => Promise<{ readonly name: string; readonly by: string; readonly at: Date } | null>;
+export type SchemaBarrier = (place: {
+  readonly projectId: string;
+  readonly slot: string;
+}) => Promise<
+  (contracts: readonly string[]) => { readonly name: string; readonly by: string; readonly at: Date } | null
+>;
 
 /** What verbs and routes need of a running engine. */
 export type EngineDeps = {

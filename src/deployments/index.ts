@@ -13,7 +13,6 @@ export { WAKE_CHANNEL } from "./channels.ts";
 export { closePlace } from "./close-place.ts";
 export { type Engine, type EngineDeps, type EngineOptions, startEngine } from "./engine.ts";
 export { readGateSubject, wakeWaiting } from "./gate-subject.ts";
-export { effectKey, slotOf } from "./record.ts";
 export type {
   Commit,
   HealthCheck,
@@ -29,8 +28,9 @@ export type {
   Source,
 } from "./plan-source.ts";
 export type { CountersOf, Metrics, Probe, ProbeRequest, ProbeResult } from "./ports.ts";
+export { effectKey, slotOf } from "./record.ts";
 export { deploymentRoutes } from "./routes.ts";
 export { STATES, type State } from "./state.ts";
 export type { EngineTables } from "./tables.ts";
-export { type TriggerInput, type Triggered, triggerDeployment } from "./trigger.ts";
+export { type Triggered, type TriggerInput, triggerDeployment } from "./trigger.ts";
 export type { DeploymentView } from "./view.ts";

@@ -141,7 +141,10 @@ async function update(
   let query = tx
     .updateTable("deployments")
     .from("projects")
-    .set((eb) => ({ ...columns, ...(bumpToken ? { lease_token: eb("deployments.lease_token", "+", 1) } : {}) }))
+    .set((eb) => ({
+      ...columns,
+      ...(bumpToken ? { lease_token: eb("deployments.lease_token", "+", 1) } : {}),
+    }))
     .whereRef("projects.id", "=", "deployments.project_id")
     .where("deployments.id", "=", where.id);
   if (where.state !== undefined) query = query.where("state", "=", where.state);
@@ -181,13 +184,7 @@ async function conflictsNamed<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-async function claim(
-  db: Tx,
-  id: string,
-  owner: string,
-  now: Date,
-  until: Date,
-): Promise<Deployment | null> {
+async function claim(db: Tx, id: string, owner: string, now: Date, until: Date): Promise<Deployment | null> {
   const row = await db
     .updateTable("deployments")
     .from("projects")

@@ -1,7 +1,7 @@
 import type { Database } from "../foundation/db.ts";
 import type { EnvironmentName } from "../targets/target.ts";
-import type { State } from "./state.ts";
 import { selectDeployments } from "./ledger-queries.ts";
+import type { State } from "./state.ts";
 import { type EngineTables, type SelectedRow, toDeployment } from "./tables.ts";
 import { type DeploymentView, viewsOf } from "./view.ts";
 

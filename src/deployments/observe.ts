@@ -71,7 +71,9 @@ async function observeBuilds(
   signal: AbortSignal,
 ): Promise<ByService<TargetDeployment | "gone">> {
   const open = movingServices(deployment).filter((each) => each.targetDeploymentId !== null && !each.built);
-  const seen = await Promise.all(open.map((each) => observeBuild(target, each.targetDeploymentId ?? "", signal)));
+  const seen = await Promise.all(
+    open.map((each) => observeBuild(target, each.targetDeploymentId ?? "", signal)),
+  );
   return byService(open, seen);
 }
 
@@ -94,9 +96,7 @@ async function observeTraffic(
   services: readonly ServiceRelease[],
   signal: AbortSignal,
 ): Promise<ByService<Traffic>> {
-  const seen = await Promise.all(
-    services.map((each) => target.traffic(placeOf(deployment, each), signal)),
-  );
+  const seen = await Promise.all(services.map((each) => target.traffic(placeOf(deployment, each), signal)));
   return byService(services, seen);
 }
 

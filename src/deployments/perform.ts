@@ -2,14 +2,7 @@ import { AppError } from "../foundation/errors.ts";
 import { INSTANT_STAGES, startRollout } from "../rollouts/index.ts";
 import type { Target } from "../targets/target.ts";
 import type { Change } from "./change.ts";
-import type {
-  MigrateSchema,
-  Phase,
-  Preparation,
-  Prepare,
-  PrepareInput,
-  Resupply,
-} from "./plan-source.ts";
+import type { MigrateSchema, Phase, Preparation, Prepare, PrepareInput, Resupply } from "./plan-source.ts";
 import type { Step } from "./reconcile.ts";
 import { type Deployment, effectKey, placeOf, type SchemaFacts, type ServiceRelease } from "./record.ts";
 import { movingServices, planServices, withService } from "./services.ts";
@@ -202,7 +195,11 @@ async function shift(
     return { patch: { ...patch, services } };
   }
   const note = "The target cannot split traffic here, so it went from 0 to 100 %";
-  const whole = { ...startRollout(INSTANT_STAGES), lastSignal: rollout.lastSignal, notes: [...rollout.notes, note] };
+  const whole = {
+    ...startRollout(INSTANT_STAGES),
+    lastSignal: rollout.lastSignal,
+    notes: [...rollout.notes, note],
+  };
   return { patch: { ...patch, facts: { ...deployment.facts, rollout: whole } } };
 }
 

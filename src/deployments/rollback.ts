@@ -80,7 +80,6 @@ export async function rollbackDeployment(
   }
   for (let tries = 0; tries < TRIES; tries++) {
     const choice = await choose(deps, project, input);
-    await refuseAcrossContract(deps, project, choice);
     const steps = stepsBack(choice, input);
     const intent = { actor, projectId: project.id, reason: input.reason, idempotencyKey };
     const from = await recordIntent(deps, choice, intent, steps);
@@ -99,9 +98,14 @@ export async function rollbackDeployment(
   });
 }
 
-async function choose(deps: RollbackDeps, project: ProjectName, input: RollbackInput): Promise<RollbackChoice> {
+async function choose(
+  deps: RollbackDeps,
+  project: ProjectName,
+  input: RollbackInput,
+): Promise<RollbackChoice> {
   const { environment, targetDeploymentId } = input;
-  const read = (slot: string) => deps.ledger.place(project.id, slot);
+  const read = (slot: string) =>
+    Promise.all([deps.ledger.place(project.id, slot), deps.schemaBarrier({ projectId: project.id, slot })]);
   // Only a preview's place depends on the named one; the others are read while that is looked up.
   const usual = environment === "preview" ? null : read(environment);
   const named = targetDeploymentId === undefined ? null : await deps.ledger.load(targetDeploymentId);
@@ -116,8 +120,10 @@ async function choose(deps: RollbackDeps, project: ProjectName, input: RollbackI
       { hint: `GET /api/deploy/list?project=${project.name}&environment=${environment} lists them.` },
     );
   }
-  const place = await (usual ?? read(named?.slot ?? (await previewSlot(deps, project, input))));
-  return chooseRollback(place, named);
+  const [place, barrierTo] = await (usual ?? read(named?.slot ?? (await previewSlot(deps, project, input))));
+  const choice = chooseRollback(place, named);
+  refuseAcross(barrierTo(choice.to.plan?.schema?.contract ?? []), choice);
+  return choice;
 }
 
 /** The preview that is meant: the one named, or the only one in use. */
@@ -133,20 +139,19 @@ async function previewSlot(
   const [only] = slots;
   if (only && slots.length === 1) return only.slot;
   if (!only) return slotOf("preview", null, null);
-  const names = slots.map((each) => (each.pullRequest === null ? (each.branch ?? "") : `#${each.pullRequest}`));
+  const names = slots.map((each) =>
+    each.pullRequest === null ? (each.branch ?? "") : `#${each.pullRequest}`,
+  );
   throw new AppError("bad_request", "There are several previews, so the request must name one.", {
     hint: `Send "branch" or "pullRequest": one of ${names.join(", ")}.`,
   });
 }
 
 /** @throws AppError `conflict` that names the contract migration which took away what the release needs. */
-async function refuseAcrossContract(
-  deps: RollbackDeps,
-  project: ProjectName,
+function refuseAcross(
+  barrier: { readonly name: string; readonly by: string; readonly at: Date } | null,
   { to }: RollbackChoice,
-): Promise<void> {
-  const place = { projectId: project.id, slot: to.slot };
-  const barrier = await deps.schemaBarrier(place, to.plan?.schema?.contract ?? []);
+): void {
   if (!barrier) return;
   throw new AppError(
     "conflict",
@@ -193,8 +198,7 @@ async function recordIntent(
     .transaction(async (tx) => {
       for (const each of choice.stop) {
         const reason = `Canceled: ${actor.name} rolled the place back.`;
-        if (!(await stopWithin(deps, tx, each, reason, actor)))
-          throw new LedgerConflict("conflict", each.id);
+        if (!(await stopWithin(deps, tx, each, reason, actor))) throw new LedgerConflict("conflict", each.id);
       }
       const from =
         choice.from && (await startRollingBack(deps, tx, choice.from, choice.to, why, actor, steps));

@@ -102,7 +102,9 @@ const Service = z.object({
   previousTargetId: z.string().nullable(),
   kind: z.enum(["static", "server", "unknown"]).nullable(),
   weight: z.number(),
-  unchanged: z.boolean().openapi({ description: "It keeps the release that serves: its inputs are the same" }),
+  unchanged: z
+    .boolean()
+    .openapi({ description: "It keeps the release that serves: its inputs are the same" }),
   reused: z.boolean(),
 });
 
@@ -171,7 +173,15 @@ export const SignalBody = z
 export const StatusBody = z
   .object({
     deployment: DeploymentBody,
-    logs: z.array(z.object({ seq: z.number(), at: z.string(), stream: z.string(), service: z.string(), text: z.string() })),
+    logs: z.array(
+      z.object({
+        seq: z.number(),
+        at: z.string(),
+        stream: z.string(),
+        service: z.string(),
+        text: z.string(),
+      }),
+    ),
     nextLog: z.number().openapi({ description: "Send it as `after` to get the lines that follow" }),
   })
   .openapi("DeploymentStatus");

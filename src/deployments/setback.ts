@@ -42,12 +42,7 @@ function outcomeOf(error: unknown): DeploymentOutcome {
   return isTheirs ? "failure" : "error";
 }
 
-function giveUp(
-  deployment: Deployment,
-  error: unknown,
-  facts: Facts,
-  outcome: DeploymentOutcome,
-): Step {
+function giveUp(deployment: Deployment, error: unknown, facts: Facts, outcome: DeploymentOutcome): Step {
   const reason = messageOf(error);
   const hint =
     (error instanceof AppError ? error.hint : undefined) ??
@@ -75,5 +70,8 @@ function giveUp(
 
 function givenUp({ cleanup }: Deployment, facts: Facts, reason: string): Patch {
   if (cleanup !== null) return { facts, cleanup: null };
-  return { contractAt: null, facts: { ...facts, problem: `Its contract migrations were given up: ${reason}` } };
+  return {
+    contractAt: null,
+    facts: { ...facts, problem: `Its contract migrations were given up: ${reason}` },
+  };
 }

@@ -13,7 +13,11 @@ import type { Deployment } from "./record.ts";
 export async function signalRollout(
   deps: Pick<EngineDeps, "ledger" | "clock" | "wake">,
   actor: Actor,
-  input: { readonly deploymentId: string; readonly kind: Signal["kind"]; readonly reason?: string | undefined },
+  input: {
+    readonly deploymentId: string;
+    readonly kind: Signal["kind"];
+    readonly reason?: string | undefined;
+  },
 ): Promise<Deployment> {
   requireRole(actor, "deployer");
   const { deploymentId, kind } = input;

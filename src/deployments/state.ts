@@ -10,8 +10,8 @@ export const TRANSITIONS = {
   building: ["verifying", "failed", "canceled"],
   verifying: ["awaiting_approval", "migrating", "releasing", "failed", "canceled"],
   awaiting_approval: ["migrating", "releasing", "rejected", "failed", "canceled"],
-  migrating: ["releasing", "failed", "canceled"],
   // Back to waiting: what was approved is asked for again at the last moment, and may not hold any more.
+  migrating: ["releasing", "awaiting_approval", "failed", "canceled"],
   releasing: ["shifting", "awaiting_approval", "failed", "canceled"],
   shifting: ["live", "rolling_back", "failed"],
   live: ["superseded", "rolling_back"],

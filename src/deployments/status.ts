@@ -34,8 +34,7 @@ export async function readStatus(db: Database<EngineTables>, id: string, after: 
     deployment: view,
     logs: rows.map((row) => ({ ...row, at: row.at.toISOString() })),
     nextLog: rows.at(-1)?.seq ?? after,
-    logsComplete:
-      (deployment.logsComplete || !hasBuilds(deployment)) && rows.length < LOG_PAGE,
+    logsComplete: (deployment.logsComplete || !hasBuilds(deployment)) && rows.length < LOG_PAGE,
   };
 }
 

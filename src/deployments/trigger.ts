@@ -45,9 +45,13 @@ export async function triggerDeployment(
   requireRole(actor, "deployer");
   const { environment, pullRequest } = input;
   if (pullRequest !== undefined && environment !== "preview") {
-    throw new AppError("bad_request", `A pull request has previews; it cannot be deployed to ${environment}.`, {
-      hint: 'Send "environment": "preview", or leave "pullRequest" out.',
-    });
+    throw new AppError(
+      "bad_request",
+      `A pull request has previews; it cannot be deployed to ${environment}.`,
+      {
+        hint: 'Send "environment": "preview", or leave "pullRequest" out.',
+      },
+    );
   }
   const earlier = await findEarlier(deps, actor, idempotencyKey);
   if (earlier) return earlier;

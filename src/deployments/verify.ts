@@ -57,7 +57,8 @@ export function probeFailure(
     const probe = probes[index];
     // The public host is asked the first check only.
     if (!probe) continue;
-    const what = check.type === "tcp" ? "tcp" : check.type === "http" ? check.path : `websocket ${check.path}`;
+    const what =
+      check.type === "tcp" ? "tcp" : check.type === "http" ? check.path : `websocket ${check.path}`;
     if (!probe.ok) return `${what}: ${probe.error ?? "no answer"}`;
     if (check.type !== "http") continue;
     const [low, high] = check.expectStatus;

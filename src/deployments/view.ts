@@ -151,7 +151,13 @@ function rolloutView({ facts: { rollout } }: Deployment): RolloutView | null {
     stages,
     index,
     paused: paused && { since: iso(paused.sinceMs), by: paused.by, reason: paused.reason },
-    verdicts: verdicts.map(({ atMs, weight, name, is, reason }) => ({ at: iso(atMs), weight, name, is, reason })),
+    verdicts: verdicts.map(({ atMs, weight, name, is, reason }) => ({
+      at: iso(atMs),
+      weight,
+      name,
+      is,
+      reason,
+    })),
     notes,
   };
 }

@@ -8,7 +8,7 @@ import type { EventLog } from "./deployments/event-log.ts";
 import type { Keeper } from "./releases/keeper.ts";
 import type { DockDatabase } from "./rows.ts";
 import type { Runner } from "./run/run.ts";
-import type { SecretBox } from "./secret-box.ts";
+import type { SecretBox } from "../foundation/secret-box.ts";
 import type { FileStore } from "./store/store.ts";
 import type { GatewayLink } from "./traffic/gateway-link.ts";
 import type { Publisher } from "./traffic/publisher.ts";

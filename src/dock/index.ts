@@ -24,7 +24,7 @@ import { appSpec } from "./releases/app-spec.ts";
 import { createKeeper } from "./releases/keeper.ts";
 import { startUpkeep } from "./releases/upkeep.ts";
 import type { DockTables } from "./rows.ts";
-import { createSecretBox, readOrCreateKey } from "./secret-box.ts";
+import { createSecretBox, readOrCreateKey } from "../foundation/secret-box.ts";
 import { createFileStore } from "./store/file-store.ts";
 import { gatewayLink } from "./traffic/gateway-link.ts";
 import { createPublisher, type Publisher } from "./traffic/publisher.ts";

@@ -15,3 +15,8 @@ export function randomText(length: number): string {
   for (const byte of randomBytes(length)) text += ALPHABET[byte & 31];
   return text;
 }
+
+/** 0 ≤ x < 1, for what should not happen everywhere at once. */
+export function randomShare(): number {
+  return randomBytes(4).readUInt32BE() / 2 ** 32;
+}

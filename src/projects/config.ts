@@ -12,10 +12,9 @@ const variableName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, {
 
 /** Plain variables. YAML's numbers and booleans are taken as they are written, since `PORT: 3000` means "3000". */
 const variables = z.record(
-  variableName
-    .refine((name) => !name.startsWith("SIGNALBOX_"), {
-      error: "is reserved: names starting with SIGNALBOX_ are ours",
-    }),
+  variableName.refine((name) => !name.startsWith("SIGNALBOX_"), {
+    error: "is reserved: names starting with SIGNALBOX_ are ours",
+  }),
   z
     .union([z.string().max(65_536), z.number(), z.boolean()])
     .transform(String)
@@ -70,7 +69,9 @@ const deployedServices = z
     z.string().regex(/^[a-z](?:[a-z0-9-]{0,28}[a-z0-9])?$/, {
       error: "is no service name: lower-case letters, digits and dashes, at most 30",
     }),
-    z.strictObject({ build: build.optional(), health: health.optional(), env: variables.optional() }).nullable(),
+    z
+      .strictObject({ build: build.optional(), health: health.optional(), env: variables.optional() })
+      .nullable(),
   )
   .refine((all) => Object.keys(all).length > 0, { error: "names no service" })
   .refine((all) => Object.keys(all).length <= 20, { error: "names more than 20 services" })

@@ -4,7 +4,7 @@ import type { Database } from "../foundation/db.ts";
 import { AppError } from "../foundation/errors.ts";
 import type { Ids } from "../foundation/ids.ts";
 import { checkProjectName } from "./names.ts";
-import { fromRow, getProject, type Project } from "./queries.ts";
+import { claimTargetProject, fromRow, getProject, type Project } from "./queries.ts";
 import type { ProjectTables } from "./tables.ts";
 
 export type CreateProjectDeps = {
@@ -32,6 +32,8 @@ export async function createProject(
       .returningAll()
       .executeTakeFirst();
     if (!row) return { project: await getProject(tx, input.name), created: false };
+    // At once, so that no service of another project takes its hosts before its first deployment.
+    await claimTargetProject(tx, input.name, id);
     const details = { name: input.name };
     await audit(tx, { actor, action: "project.create", subject: { type: "project", id }, details, at });
     return { project: fromRow(row), created: true };
@@ -47,7 +49,11 @@ async function requireFreeName(db: CreateProjectDeps["db"], name: string): Promi
     .where("target_projects.name", "=", name)
     .executeTakeFirst();
   if (!owner || owner.name === name) return;
-  throw new AppError("conflict", `The hosts of "${name}" belong to a service of the project "${owner.name}".`, {
-    hint: "Choose another name.",
-  });
+  throw new AppError(
+    "conflict",
+    `The hosts of "${name}" belong to a service of the project "${owner.name}".`,
+    {
+      hint: "Choose another name.",
+    },
+  );
 }

@@ -8,6 +8,7 @@
 export type { SignalboxConfig } from "./config.ts";
 export { type CreateProjectDeps, createProject } from "./create-project.ts";
 export { type MigrateSchemaDeps, migrateSchema } from "./migrate-schema.ts";
+export { migrationDirs } from "./migration-dirs.ts";
 export { checkProjectName, suggestProjectName } from "./names.ts";
 export {
   CONFIG_FILE,
@@ -16,7 +17,6 @@ export {
   parseConfig,
   requireConfig,
 } from "./parse-config.ts";
-export { migrationDirs } from "./migration-dirs.ts";
 export { type ConfigPlan, resolvePlan } from "./plan.ts";
 export { type PrepareDeps, prepare, reupload } from "./prepare.ts";
 export { getProject, listProjects, type Project } from "./queries.ts";

@@ -58,7 +58,11 @@ export function migrateSchema(deps: MigrateSchemaDeps): MigrateSchema {
 function addressOf({ databaseVariable }: MigrationsPlan, env: Readonly<Record<string, string>>): string {
   const address = env[databaseVariable];
   if (address) return address;
-  throw new AppError("unprocessable", `The variable ${databaseVariable} is not set, so nothing can be migrated.`, {
-    hint: `Set it under "env" in ${CONFIG_FILE}, or name another with migrations.database.`,
-  });
+  throw new AppError(
+    "unprocessable",
+    `The variable ${databaseVariable} is not set, so nothing can be migrated.`,
+    {
+      hint: `Set it under "env" in ${CONFIG_FILE}, or name another with migrations.database.`,
+    },
+  );
 }

@@ -105,7 +105,10 @@ function strategyOf({ strategy, monitoring }: Environment): Strategy {
 
 type Analysis = NonNullable<Extract<Environment["strategy"], { canary: unknown }>["canary"]["analysis"]>;
 
-function blueGreen(given: { watch?: number | undefined; analysis?: Analysis | undefined }, endpoint?: string): Strategy {
+function blueGreen(
+  given: { watch?: number | undefined; analysis?: Analysis | undefined },
+  endpoint?: string,
+): Strategy {
   const analysis = analysisOf(given.analysis ?? {}, endpoint);
   return { kind: "blue_green", watchMs: given.watch ?? 5 * MINUTE, analysis };
 }

@@ -71,7 +71,8 @@ function previewVariables(
     PULL_REQUEST: pullRequest === null ? "" : String(pullRequest),
     BRANCH: (branch ?? "").toLowerCase().replace(/[^a-z0-9]+/g, "_"),
   };
-  const fill = (text: string) => text.replace(/\$\{(PULL_REQUEST|BRANCH)\}/g, (_, name) => values[name] ?? "");
+  const fill = (text: string) =>
+    text.replace(/\$\{(PULL_REQUEST|BRANCH)\}/g, (_, name) => values[name] ?? "");
   return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, fill(value)]));
 }
 

@@ -3,6 +3,9 @@ import { AppError } from "../foundation/errors.ts";
 import { closest } from "./suggest.ts";
 import type { ProjectTables } from "./tables.ts";
 
+/** All that reading a project needs. */
+type ProjectRows = Pick<ProjectTables, "projects">;
+
 export type Project = {
   readonly id: string;
   readonly name: string;
@@ -11,13 +14,13 @@ export type Project = {
   readonly createdAt: Date;
 };
 
-export async function listProjects(db: Database<ProjectTables>): Promise<Project[]> {
+export async function listProjects(db: Database<ProjectRows>): Promise<Project[]> {
   const rows = await db.selectFrom("projects").selectAll().orderBy("name").execute();
   return rows.map(fromRow);
 }
 
 /** @throws AppError `not_found` with the name that was probably meant. */
-export async function getProject(db: Tx<ProjectTables>, name: string): Promise<Project> {
+export async function getProject(db: Tx<ProjectRows>, name: string): Promise<Project> {
   const row = await db.selectFrom("projects").selectAll().where("name", "=", name).executeTakeFirst();
   if (row) return fromRow(row);
   const others = await db.selectFrom("projects").select("name").orderBy("name").limit(200).execute();

@@ -1,13 +1,8 @@
 import type { Actor } from "../access/index.ts";
 import type { Clock } from "../foundation/clock.ts";
 import type { Database } from "../foundation/db.ts";
+import type { SecretBox } from "../foundation/secret-box.ts";
 import type { WebhookTables } from "./tables.ts";
-
-/** Values at rest; `src/dock/secret-box.ts` makes one. */
-export type SecretBox = {
-  seal(text: string, context: string): Buffer;
-  open(sealed: Uint8Array, context: string): string;
-};
 
 export type TriggerPush = {
   /** The project's name. */

@@ -8,6 +8,6 @@
  * A webhook is never trusted to come: what it is about previews the sweep finds by itself within a minute.
  */
 export type { Outcome } from "./decide-delivery.ts";
-export type { SecretBox, TriggerPush, WebhookDeps } from "./deps.ts";
+export type { TriggerPush, WebhookDeps } from "./deps.ts";
 export { webhookAdminRoutes, webhookRoutes } from "./routes.ts";
 export type { WebhookTables } from "./tables.ts";

@@ -21,8 +21,8 @@ import {
 import type { EngineTables } from "../../src/deployments/tables.ts";
 import { systemClock } from "../../src/foundation/clock.ts";
 import { createDatabase, type Database } from "../../src/foundation/db.ts";
-import { createApi } from "../../src/foundation/http.ts";
 import { AppError } from "../../src/foundation/errors.ts";
+import { createApi } from "../../src/foundation/http.ts";
 import { randomIds } from "../../src/foundation/ids.ts";
 import { silentLog } from "../../src/foundation/log.ts";
 import { type GateTables, readGateFacts } from "../../src/gates/index.ts";
@@ -79,7 +79,7 @@ export type World = {
   readonly migrated: string[];
   failing: "expand" | "contract" | null;
   /** What stands between the database and any earlier release. */
-  barrier: Awaited<ReturnType<EngineOptions["schemaBarrier"]>>;
+  barrier: ReturnType<Awaited<ReturnType<EngineOptions["schemaBarrier"]>>>;
   /** Awaited by every `prepare`. */
   prepareGate: Promise<unknown>;
 };
@@ -141,11 +141,12 @@ export async function engineStand(): Promise<Stand> {
           now: systemClock.now(),
         }),
       migrateSchema: async ({ deploymentId, phase }) => {
-        if (world.failing === phase) throw new AppError("unprocessable", `${phase} failed.`, { hint: "Mend it." });
+        if (world.failing === phase)
+          throw new AppError("unprocessable", `${phase} failed.`, { hint: "Mend it." });
         world.migrated.push(`${phase} ${deploymentId}`);
         return { applied: [], version: null };
       },
-      schemaBarrier: async () => world.barrier,
+      schemaBarrier: async () => () => world.barrier,
       resupply: async () => {},
       requireSource: async () => {},
     });

@@ -90,7 +90,9 @@ export async function underFaults<T>(
   if (victim.dead) throw new Crash(`${victim.name} is dead`);
   const index = faulty.count++;
   const fault = faulty.plan(index, call.name);
-  faulty.trace.push(fault === "none" ? `${victim.name} ${call.name}` : `${victim.name} ${call.name} !${fault}`);
+  faulty.trace.push(
+    fault === "none" ? `${victim.name} ${call.name}` : `${victim.name} ${call.name} !${fault}`,
+  );
   switch (fault) {
     case "crash_before":
       return die(victim);

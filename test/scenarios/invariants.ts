@@ -67,7 +67,8 @@ export function checkInvariants(world: World): void {
     const token = world.tokens.get(row.id) ?? 0;
     assert.ok(row.leaseToken >= token, `the lease of ${row.id} went back from ${token} to ${row.leaseToken}`);
     world.tokens.set(row.id, row.leaseToken);
-    if (row.state === "releasing" || row.state === "shifting" || row.state === "rolling_back") moving.add(row.slot);
+    if (row.state === "releasing" || row.state === "shifting" || row.state === "rolling_back")
+      moving.add(row.slot);
     if (row.state !== "live") continue;
     assert.ok(!live.has(row.slot), `two deployments are live in ${row.slot}`);
     live.set(row.slot, row);

@@ -54,8 +54,7 @@ export function createMemoryLedger(projects: readonly ProjectName[]): MemoryLedg
       const project = projects.find((each) => each.id === row.projectId)?.name ?? "";
       return store({ ...row, seq: ++seq, project });
     },
-    liveOf: async (projectId, slot) =>
-      inPlace(projectId, slot).find((each) => each.state === "live") ?? null,
+    liveOf: async (projectId, slot) => inPlace(projectId, slot).find((each) => each.state === "live") ?? null,
     place: async (projectId, slot) =>
       inPlace(projectId, slot)
         .filter(
@@ -108,7 +107,8 @@ export function createMemoryLedger(projects: readonly ProjectName[]): MemoryLedg
         return await work(tx);
       } catch (error) {
         rows.deployments = before.deployments;
-        for (const name of ["events", "intents", "signals", "audit"] as const) rows[name].length = before[name];
+        for (const name of ["events", "intents", "signals", "audit"] as const)
+          rows[name].length = before[name];
         throw error;
       }
     },
@@ -146,8 +146,7 @@ export function createMemoryLedger(projects: readonly ProjectName[]): MemoryLedg
       inPlace(deployment.projectId, deployment.slot).find(
         ({ state, seq }) => isActive(state) || (state === "queued" && seq < deployment.seq),
       )?.id ?? null,
-    signals: async (id, after) =>
-      rows.signals.filter((each) => each.deploymentId === id && each.id > after),
+    signals: async (id, after) => rows.signals.filter((each) => each.deploymentId === id && each.id > after),
     logTail: async () => [],
     findProjects: async (name) => projects.filter((each) => name === undefined || each.name === name),
     findByKey: async (actorId, key) =>
@@ -176,7 +175,10 @@ export function createMemoryLedger(projects: readonly ProjectName[]): MemoryLedg
 }
 
 function meets(row: Deployment, { state, leaseToken }: Condition): boolean {
-  return (state === undefined || row.state === state) && (leaseToken === undefined || row.leaseToken === leaseToken);
+  return (
+    (state === undefined || row.state === state) &&
+    (leaseToken === undefined || row.leaseToken === leaseToken)
+  );
 }
 
 function withColumns(row: Deployment, set: Columns, bumpToken: boolean): Deployment {

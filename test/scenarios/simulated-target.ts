@@ -40,7 +40,13 @@ export function createSimulatedTarget(
   now: () => Date,
   behaviourOf?: (input: BuildInput) => Partial<Behaviour>,
 ): SimulatedTarget {
-  const behaviour: Behaviour = { buildLooks: 0, build: "ready", kind: "static", splits: true, log: ["built"] };
+  const behaviour: Behaviour = {
+    buildLooks: 0,
+    build: "ready",
+    kind: "static",
+    splits: true,
+    log: ["built"],
+  };
   const byKey = new Map<string, string>();
   const builds = new Map<string, Built>();
   const traffic = new Map<string, Record<string, number>>();

@@ -20,7 +20,13 @@ import { type App, createWorker, createWorld, PROJECT, T0, type Worker, type Wor
 export type { App } from "./world.ts";
 
 export type Action =
-  | { readonly do: "deploy"; readonly app: App; readonly branch?: string; readonly pullRequest?: number; readonly key?: string }
+  | {
+      readonly do: "deploy";
+      readonly app: App;
+      readonly branch?: string;
+      readonly pullRequest?: number;
+      readonly key?: string;
+    }
   /** The newest delivery once more, as webhooks are. */
   | { readonly do: "redeliver" }
   | { readonly do: "rollback"; readonly stepped?: boolean }
@@ -132,13 +138,23 @@ async function perform(world: World, user: Worker, action: Action, key: string):
       if (open) decide(world, open, action.do, action.by, action.stale === true);
       return;
     case "break_glass":
-      if (open) world.people.breakGlass.push({ deploymentId: open.id, actorName: "owner", reason: "at 3 a.m.", at: world.clock.now() });
+      if (open)
+        world.people.breakGlass.push({
+          deploymentId: open.id,
+          actorName: "owner",
+          reason: "at 3 a.m.",
+          at: world.clock.now(),
+        });
       return;
     case "lock":
       return lock(world, action.forMs);
     case "close_preview": {
       const slot = `preview:pr-${action.pullRequest}`;
-      await closePlace(user.verbs, USER, { projectId: PROJECT.id, slot, reason: "The pull request was closed." });
+      await closePlace(user.verbs, USER, {
+        projectId: PROJECT.id,
+        slot,
+        reason: "The pull request was closed.",
+      });
     }
   }
 }
@@ -194,7 +210,13 @@ async function rollback(
   }
 }
 
-function decide(world: World, to: Deployment, decision: "approve" | "reject", by: string, stale: boolean): void {
+function decide(
+  world: World,
+  to: Deployment,
+  decision: "approve" | "reject",
+  by: string,
+  stale: boolean,
+): void {
   world.people.approvals.push({
     id: `apr_${++world.time.ids}`,
     deploymentId: to.id,
@@ -286,4 +308,3 @@ function passTime(world: World): boolean {
   assert.ok(world.time.now < T0 + LONGEST_MS, "it takes months");
   return true;
 }
-

@@ -36,7 +36,11 @@ const APPROVED: NonNullable<App["gate"]> = {
   waitMs: 0,
 };
 
-const deploy = (app: App, more: Partial<Action & { do: "deploy" }> = {}): Action => ({ do: "deploy", app, ...more });
+const deploy = (app: App, more: Partial<Action & { do: "deploy" }> = {}): Action => ({
+  do: "deploy",
+  app,
+  ...more,
+});
 const settle: Action = { do: "work", turns: 5_000 };
 const some = (turns: number): Action => ({ do: "work", turns });
 
@@ -61,7 +65,13 @@ export const STORIES: Readonly<Record<string, { actions: readonly Action[]; end:
       settle,
       deploy({ services: [api, { ...web, inputs: "w2" }], strategy: BLUE_GREEN }),
       settle,
-      deploy({ services: [{ ...api, inputs: "a2" }, { ...web, inputs: "w3", health: "faulty" }], strategy: CANARY }),
+      deploy({
+        services: [
+          { ...api, inputs: "a2" },
+          { ...web, inputs: "w3", health: "faulty" },
+        ],
+        strategy: CANARY,
+      }),
       settle,
     ],
     end: ["superseded", "live", "rolled_back"],

@@ -174,7 +174,7 @@ export function createWorker(world: World): Worker {
     wake: () => {},
     onChange: () => () => {},
     requireSource: async () => {},
-    schemaBarrier: async (_place: unknown, contracts: readonly string[]) => barrier(world, contracts),
+    schemaBarrier: async () => (contracts: readonly string[]) => barrier(world, contracts),
   } as unknown as EngineDeps;
   return Object.assign(victim, { advance, verbs, store });
 }
@@ -187,7 +187,12 @@ const LOOK = (name: string): PortCall => ({
   writes: false,
   serializable: false,
 });
-const WRITE = (name: string): PortCall => ({ ...LOOK(name), repeatable: true, stallable: true, writes: true });
+const WRITE = (name: string): PortCall => ({
+  ...LOOK(name),
+  repeatable: true,
+  stallable: true,
+  writes: true,
+});
 
 const LEDGER_WRITES = ["claim", "renew", "release", "letGo", "update", "transaction"] as const;
 const LEDGER_READS = ["liveOf", "place", "releaseInUse", "blockedBy", "signals", "load"] as const;
@@ -297,7 +302,9 @@ function migrate(world: World, { deploymentId, phase }: { deploymentId: string; 
 }
 
 function barrier(world: World, contracts: readonly string[]) {
-  const done = world.migrated.findLast(({ name, phase }) => phase === "contract" && !contracts.includes(name));
+  const done = world.migrated.findLast(
+    ({ name, phase }) => phase === "contract" && !contracts.includes(name),
+  );
   return done ? { name: done.name, by: done.by, at: new Date(done.at) } : null;
 }
 

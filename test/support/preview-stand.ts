@@ -2,7 +2,7 @@ import type { AddressInfo } from "node:net";
 import { type ServerType, serve } from "@hono/node-server";
 import { sql } from "kysely";
 import type { Actor, ActorEnv } from "../../src/access/index.ts";
-import { createSecretBox } from "../../src/dock/secret-box.ts";
+import { createSecretBox } from "../../src/foundation/secret-box.ts";
 import { type Clock, systemClock } from "../../src/foundation/clock.ts";
 import { createDatabase, type Database } from "../../src/foundation/db.ts";
 import { createApi } from "../../src/foundation/http.ts";

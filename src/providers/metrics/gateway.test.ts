@@ -40,7 +40,7 @@ test.each([
     const counters = await createGatewayMetrics({ adminSocket, log }).readCounters([
       { service: "app", canary: "dpl_1", baseline: null },
     ]);
-    expect(counters?.dpl_1?.requests).toBe(requests);
+    expect(counters?.[0]?.canary?.requests).toBe(requests);
   } finally {
     server.close();
     await rm(dir, { recursive: true });

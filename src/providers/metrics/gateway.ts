@@ -8,10 +8,7 @@ import { LATENCY_BOUNDS_MS, type ReleaseCounters, readCounters } from "../../gat
  * starting has none, which is no verdict on any release; nor is there one in counters of another shape, as an adopted
  * gateway of another version may have them.
  */
-export function createGatewayMetrics(deps: {
-  adminSocket: string;
-  log: Log;
-}): Pick<Metrics, "readCounters"> {
+export function createGatewayMetrics(deps: { adminSocket: string; log: Log }): Pick<Metrics, "readCounters"> {
   return {
     async readCounters(services) {
       try {

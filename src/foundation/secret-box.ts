@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 import { mkdir, open, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { AppError, errorCodeOf } from "../foundation/errors.ts";
+import { AppError, errorCodeOf } from "./errors.ts";
 
 /**
  * Values at rest: AES-256-GCM, 12 random bytes of nonce for each, then the tag, then the ciphertext (NIST SP 800-38D).
