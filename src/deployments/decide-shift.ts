@@ -49,7 +49,9 @@ function act(deployment: Deployment, step: RolloutStep, patch: Patch, now: Date)
       if (!next) return { do: "wait", until: after(now, 200), patch };
       // A weight of 0 cannot be seen: the rollout is told that it was given only with the last service.
       const told = step.weight > 0 || behind.length === 1 ? patch : { ...patch, facts: deployment.facts };
-      return { do: "shift", service: next.name, weight: step.weight, patch: told };
+      // With nobody before it there is nothing to split with: what needs it finds it whole.
+      const weight = next.previousTargetId === null ? 100 : step.weight;
+      return { do: "shift", service: next.name, weight, patch: told };
     }
     case "finish":
       return { do: "move", to: "live", reason: liveReason(step.rollout.notes), patch };

@@ -17,11 +17,16 @@ const OWNER_LOOK_MS = 25;
 const OWNER_LOOKS = 20;
 
 /**
- * The target's calls and the second commit, of a deployment whose lease is ours. What goes wrong here is finished by
+ * The target's calls and the second commit, of a deployment whose lease is ours. `answered`: whether the releases that
+ * traffic goes back to are up. What goes wrong here is finished by
  * the engine.
  */
-export async function moveTraffic(deps: RollbackDeps, taken: Deployment): Promise<void> {
-  const [from, isUp] = await Promise.all([ownerStopped(deps, taken), releasesAnswer(deps, taken)]);
+export async function moveTraffic(
+  deps: RollbackDeps,
+  taken: Deployment,
+  answered: Promise<boolean>,
+): Promise<void> {
+  const [from, isUp] = await Promise.all([ownerStopped(deps, taken), answered]);
   if (!isUp) {
     // The engine asks again for a while, and goes there in the end all the same.
     await handOver(deps, from);
@@ -71,7 +76,7 @@ function markRolledBack(deps: RollbackDeps, from: Deployment): Promise<unknown> 
 }
 
 /** Asks the releases that traffic is to go back to for a sign of life: once, each. */
-async function releasesAnswer({ probe }: RollbackDeps, from: Deployment): Promise<boolean> {
+export async function releasesAnswer({ probe }: RollbackDeps, from: Deployment): Promise<boolean> {
   const answers = await Promise.all(
     returning(from).map(async ({ rollbackToUrl: url, health }) => {
       const [check] = health.checks;

@@ -9,7 +9,7 @@ import { LedgerConflict, type LedgerTx, type ProjectName } from "./ledger.ts";
 import { findProject } from "./project.ts";
 import { type Deployment, type RollbackFacts, slotOf } from "./record.ts";
 import { chooseRollback, type RollbackChoice } from "./rollback-choice.ts";
-import { finished, moveTraffic } from "./rollback-move.ts";
+import { finished, moveTraffic, releasesAnswer } from "./rollback-move.ts";
 
 export type RollbackInput = {
   readonly environment: EnvironmentName;
@@ -82,6 +82,8 @@ export async function rollbackDeployment(
     const choice = await choose(deps, project, input);
     const steps = stepsBack(choice, input);
     const intent = { actor, projectId: project.id, reason: input.reason, idempotencyKey };
+    // Asked while the intent is written: every round trip before the flip is time in which the bad release answers.
+    const isUp = steps.length > 0 ? Promise.resolve(true) : formerAnswer(deps, choice);
     const from = await recordIntent(deps, choice, intent, steps);
     if (from === "conflict") continue;
     const rolledBack = [...(from ? [from.id] : []), ...choice.stop.map(({ id }) => id)];
@@ -90,7 +92,7 @@ export async function rollbackDeployment(
       deps.wake(from.id);
       return done(choice.to.id, rolledBack, "rolling_back");
     }
-    if (from) await moveTraffic(deps, from);
+    if (from) await moveTraffic(deps, from, isUp);
     return done(choice.to.id, rolledBack);
   }
   throw new AppError("conflict", "The environment kept changing while it was to be rolled back.", {
@@ -244,6 +246,12 @@ async function startRollingBack(
   });
   if (after === "conflict") throw new LedgerConflict("conflict", from.id);
   return after;
+}
+
+async function formerAnswer(deps: RollbackDeps, { from, to }: RollbackChoice): Promise<boolean> {
+  if (!from) return true;
+  const services = from.services.map((service) => backTo(service, to));
+  return releasesAnswer(deps, { ...from, services }).catch(() => false);
 }
 
 /** A service that the other deployment did not have yet keeps its traffic: there is nothing to go back to. */

@@ -3,10 +3,12 @@ import type { Preparation, PrepareInput, SchemaChange, ServicePreparation } from
 import type { Clock } from "../foundation/clock.ts";
 import type { Database } from "../foundation/db.ts";
 import { AppError } from "../foundation/errors.ts";
+import { requireMigrations } from "../schema/index.ts";
 import {
   type FetchedCommit,
   forgetUploaded,
   missingFiles,
+  readMigrationFiles,
   readTree,
   rememberUploaded,
   type Source,
@@ -49,6 +51,7 @@ export function prepare(deps: PrepareDeps) {
     }
     const { files, branch, commit } = code;
     const schema = migrations && schemaChange(migrations, files);
+    if (migrations) await checkMigrations(deps, input, code, migrations, signal);
     return { files, services, plan: { ...plan, schema }, branch, commit };
   };
 }
@@ -89,6 +92,25 @@ function schemaChange(migrations: MigrationsPlan, files: readonly TreeFile[]): S
     timeoutMs,
     hold,
   };
+}
+
+/**
+ * Reads every migration of the commit, so that a mistake in one is told before anything is built. Those of a git source
+ * are kept with us from then on: a contract may be due in weeks.
+ */
+async function checkMigrations(
+  deps: PrepareDeps,
+  { source }: PrepareInput,
+  { files, commit }: Code,
+  { expandDir, contractDir }: MigrationsPlan,
+  signal: AbortSignal,
+): Promise<void> {
+  const at = { source, sha: commit.sha, files };
+  const [expand, contract] = await Promise.all([
+    readMigrationFiles(deps, { ...at, dir: expandDir }, signal),
+    readMigrationFiles(deps, { ...at, dir: contractDir }, signal),
+  ]);
+  requireMigrations({ expand, contract });
 }
 
 /** Names of the .sql files directly in a folder, in byte order. */
