@@ -114,7 +114,18 @@ export async function startControl(config: Config, secrets: Secrets, deps: Deps)
     });
     undo.defer(() => claimPool.end());
     const claims = createDatabase<AccessTables>(claimPool);
-    const engine = await startDeployments(config, { ...deps, db, claims, pool, databaseUrl, target });
+    // Of its own: the API's questions must not stand in line behind those of two hundred deployments.
+    const enginePool = createPool({ databaseUrl, applicationName: "signalbox-engine", max: 16, onError });
+    undo.defer(() => enginePool.end());
+    const engineDb = createDatabase<Tables>(enginePool);
+    const engine = await startDeployments(config, {
+      ...deps,
+      db: engineDb,
+      claims,
+      pool: enginePool,
+      databaseUrl,
+      target,
+    });
     undo.defer(() => engine.close());
     const readiness = keepReadiness(deps, readinessChecks(pool, target));
     undo.defer(() => readiness.close());

@@ -68,3 +68,6 @@ create table target_projects (
   project_id text not null references projects
 );
 insert into target_projects (name, project_id) select name, id from projects;
+
+-- For the delivery figures, which look at what changed in a window.
+create index deployments_changed on deployments (environment, updated_at);

@@ -99,7 +99,8 @@ export function allOf(
   if (services.length === 0) return null;
   for (const service of services) {
     const results = probes[service.name];
-    if (!results) return null;
+    // Whoever stands before the releases is away: that is no verdict on any of them.
+    if (!results || results.some((result) => result.unreachable)) return null;
     const failure = probeFailure(results, service.health);
     if (failure !== null)
       return { ok: false, detail: services.length > 1 ? `${service.name}: ${failure}` : failure };
@@ -115,7 +116,7 @@ function publicAnswer(
   if (!probes) return null;
   for (const service of services) {
     const probe = probes[service.name];
-    if (!probe) return null;
+    if (!probe || probe.unreachable) return null;
     const host = service.urls[0] ?? "the public host";
     const failure = probeFailure([probe], service.health);
     // A service that keeps its release is not this deployment's doing.

@@ -20,6 +20,7 @@ import type { Metrics, Probe } from "./ports.ts";
 import type { Deployment } from "./record.ts";
 import { createStore, type Store } from "./store.ts";
 import type { EngineTables } from "./tables.ts";
+import { createTurns, type Turns, takesTurns } from "./turns.ts";
 
 export type EngineOptions = {
   readonly db: Database<EngineTables>;
@@ -131,6 +132,7 @@ type Run = { abort: AbortController; nudged: boolean; wakeUp: (() => void) | nul
 /** The deployments that this process works on now: at most one run each. */
 function createRuns(options: EngineOptions, store: Store, followers: Followers) {
   const running = new Map<string, Run>();
+  const turns = createTurns();
   let closing = false;
   const deps: AdvanceDeps = {
     ...options,
@@ -155,7 +157,7 @@ function createRuns(options: EngineOptions, store: Store, followers: Followers) 
       finished: Promise.resolve(),
     };
     running.set(id, started);
-    started.finished = drive(deps, options.clock, id, started, followers)
+    started.finished = drive({ ...deps, turns }, options.clock, id, started, followers)
       .catch((error) => onError(id, error))
       .finally(() => {
         running.delete(id);
@@ -182,14 +184,14 @@ function createRuns(options: EngineOptions, store: Store, followers: Followers) 
 
 /** Claims a deployment and advances it until its lease goes, by need or by choice. */
 async function drive(
-  deps: AdvanceDeps,
+  deps: AdvanceDeps & { readonly turns: Turns },
   clock: Clock,
   id: string,
   run: Run,
   followers: Followers,
 ): Promise<void> {
   run.nudged = false;
-  let held = await deps.store.claim(id);
+  let held: Deployment | null = await inTurn(deps.turns, true, () => deps.store.claim(id));
   if (!held) return;
   const { signal } = run.abort;
   const renewal = setInterval(() => void renewOrStop(deps, () => held, run), RENEW_MS);
@@ -198,7 +200,8 @@ async function drive(
     while (!signal.aborted) {
       followers.follow(held);
       const nudged = watchNudges(deps, () => held, run);
-      const outcome = await advanceOnce(deps, held, signal);
+      const own: Deployment = held;
+      const outcome = await inTurn(deps.turns, takesTurns(own), () => advanceOnce(deps, own, signal));
       nudged.stop();
       if (outcome.kind === "released") return;
       if (outcome.kind === "lost") {
@@ -214,6 +217,16 @@ async function drive(
     await deps.store.release(held);
   } finally {
     clearInterval(renewal);
+  }
+}
+
+async function inTurn<T>(turns: Turns, waits: boolean, work: () => Promise<T>): Promise<T> {
+  if (!waits) return work();
+  const leave = await turns.enter();
+  try {
+    return await work();
+  } finally {
+    leave();
   }
 }
 

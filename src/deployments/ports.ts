@@ -6,6 +6,8 @@ export type ProbeResult = {
   /** Of an HTTP answer; null for the other kinds, and when there was none. */
   readonly status: number | null;
   readonly latencyMs: number;
+  /** True: not even a connection came about, which says nothing of a release behind a gateway or an edge. */
+  readonly unreachable?: boolean;
   /** Why there was no answer, or what was wrong with its body. */
   readonly error?: string;
   /** `x-signalbox-deployment` of the answer: the release that gave it. */

@@ -42,6 +42,8 @@ export class Exchange {
   served: Served | null = null;
   /** True: the request named its release (skew protection). */
   named = false;
+  /** False: what is asked of a release's own host is no visitor's traffic. */
+  isVisit = true;
   /** A `Set-Cookie` value to send, or null. */
   setCookie: string | null = null;
   /** Status of the answer; 0 until there is one. */
@@ -64,7 +66,7 @@ export class Exchange {
   /** Notes which release answers; from here on the request counts as its. */
   assign(served: Served): void {
     this.served = served;
-    served.tally.requests++;
+    if (this.isVisit) served.tally.requests++;
     served.tally.inFlight++;
   }
 
@@ -72,7 +74,7 @@ export class Exchange {
   answered(status: number): void {
     this.status = status;
     if (this.gateway.draining) this.res.shouldKeepAlive = false;
-    if (this.served === null) return;
+    if (this.served === null || !this.isVisit) return;
     countAnswer(this.served.tally, status, this.gateway.clock.monotonicMs() - this.startedMs);
   }
 

@@ -23,6 +23,8 @@ export type HostRoute = {
    * where they are while weights rise (monotone); a new rollout brings a new one. Null: no split.
    */
   readonly rollout: string | null;
+  /** True: a release's own, immutable host. What is asked there, by probes above all, is no visitor's traffic. */
+  readonly own?: boolean;
   /** True: visitors get the sticky cookie without a split too, so that a later flip can let them stay for a while. */
   readonly sticky?: boolean;
   /** Releases that lost the host: a visitor whose sticky cookie names one keeps it until then. Absent: none. */

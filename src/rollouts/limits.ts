@@ -1,7 +1,7 @@
 import { quantileMs } from "./latency.ts";
 import type { QueryResult, Verdict } from "./rollout.ts";
 import type { AnalysisPolicy, AnalysisQuery } from "./strategy.ts";
-import { recentOf, SAMPLES_KEPT, type ServiceWindow } from "./windows.ts";
+import { latestOf, recentOf, SAMPLES_KEPT, type ServiceWindow } from "./windows.ts";
 import { count, ms, percent } from "./words.ts";
 
 /** A verdict on one service or one query, before it is joined with those on the others. */
@@ -15,9 +15,13 @@ export function tooFew(window: ServiceWindow, { minRequests }: AnalysisPolicy): 
   return { is: "inconclusive", text: `${count(requests, "request")}, ${needed}` };
 }
 
+/** How unlikely a run of errors must be, under the allowed share, to be none of chance. */
+const BY_CHANCE = 0.001;
+
 /**
- * The share of 5xx answers since the stage was reached. A stage longer than `SAMPLES_KEPT` intervals is also judged by
- * those alone: a day without an error must not hide an hour of nothing else.
+ * The share of 5xx answers since the stage was reached. What went well before must not hide what goes wrong now: the
+ * last interval is judged by itself, where its errors are more than chance would have of the allowed share; and a stage
+ * longer than `SAMPLES_KEPT` intervals by those alone.
  */
 export function judgeErrors(
   window: ServiceWindow,
@@ -31,7 +35,25 @@ export function judgeErrors(
     const finding = shareOfErrors(recent, limit, `${weight} %${when}`);
     if (finding.is === "fail") return finding;
   }
-  return tooFew(window, policy) ?? shareOfErrors(window.canary.total, limit, `${weight} %`);
+  const whole = tooFew(window, policy) ?? shareOfErrors(window.canary.total, limit, `${weight} %`);
+  if (whole.is !== "pass") return whole;
+  const latest = latestOf(window);
+  const isEnough = latest.requests >= Math.max(1, policy.minRequests);
+  const isBad = isEnough && chanceOf(latest.errors5xx, latest.requests, limit) < BY_CHANCE;
+  return isBad ? shareOfErrors(latest, limit, `${weight} % lately`) : whole;
+}
+
+/** Binomial: how likely `errors` or more of `requests` are when each is one with probability `share`. */
+function chanceOf(errors: number, requests: number, share: number): number {
+  if (errors <= requests * share) return 1;
+  if (share <= 0) return 0;
+  let term = requests * Math.log1p(-share);
+  let below = 0;
+  for (let count = 0; count < errors; count++) {
+    below += Math.exp(term);
+    term += Math.log((requests - count) / (count + 1)) + Math.log(share / (1 - share));
+  }
+  return Math.max(0, 1 - below);
 }
 
 function shareOfErrors(seen: { requests: number; errors5xx: number }, limit: number, at: string): Finding {

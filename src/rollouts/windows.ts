@@ -92,6 +92,13 @@ export function recentOf(window: ServiceWindow): Totals | null {
   return parts.reduce((sum, part) => combine(sum, part, 1));
 }
 
+/** The canary's interval under way and the one before it. */
+export function latestOf(window: ServiceWindow): Totals {
+  const under = sinceSample(window.canary);
+  const before = window.samples.at(-1)?.canary;
+  return before ? combine(before, under, 1) : under;
+}
+
 function begin({ service, canary, baseline }: Reading): ServiceWindow {
   return { service, canary: meter(canary), baseline: baseline && meter(baseline), samples: [] };
 }

@@ -47,7 +47,7 @@ describe("the snapshot", () => {
     expect(snapshot).toEqual({
       version: 1,
       generation: 7,
-      hosts: { "shop-a.localhost": { targets: [{ release: "a", weight: 100 }], rollout: null } },
+      hosts: { "shop-a.localhost": { targets: [{ release: "a", weight: 100 }], rollout: null, own: true } },
       releases: { a: { id: "a", project: "shop", manifest: "/artifacts/a.json", socket: "/run/a.sock" } },
     });
   });

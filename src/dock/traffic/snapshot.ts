@@ -104,7 +104,7 @@ export function buildSnapshot(state: TrafficState, at: { now: Date; skewMaxAgeS:
       manifest: release.manifest,
       socket: release.socket,
     };
-    hosts[release.host] = { targets: [{ release: release.id, weight: 100 }], rollout: null };
+    hosts[release.host] = { targets: [{ release: release.id, weight: 100 }], rollout: null, own: true };
   }
   for (const [host, alias] of state.aliases) {
     const rollout = alias.kind === "production" ? state.rollouts.get(alias.projectId) : undefined;

@@ -36,8 +36,11 @@ export function createProbe(deps: { clock: Clock }): Probe {
       const answer = type === "http" ? await get(agent, target, contains ?? null, ends) : CONNECTED;
       return { ...answer, latencyMs: latencyMs() };
     } catch (error) {
-      const why = timeout.aborted ? `no answer within ${timeoutMs} ms` : reasonOf(error);
-      return { ok: false, status: null, latencyMs: latencyMs(), error: why };
+      if (timeout.aborted) {
+        return { ok: false, status: null, latencyMs: latencyMs(), error: `no answer within ${timeoutMs} ms` };
+      }
+      const unreachable = isUnreachable(error) ? { unreachable: true } : {};
+      return { ok: false, status: null, latencyMs: latencyMs(), error: reasonOf(error), ...unreachable };
     } finally {
       await agent.destroy();
     }
@@ -117,6 +120,13 @@ function destination(url: URL): { origin: string; host: string } {
   const local = url.hostname === "localhost" || url.hostname.endsWith(".localhost");
   if (!local || url.protocol !== "http:") return { origin: url.origin, host: url.host };
   return { origin: `http://127.0.0.1:${url.port || 80}`, host: url.host };
+}
+
+const UNREACHABLE = new Set(["ECONNREFUSED", "ECONNRESET", "UND_ERR_SOCKET", "ENOTFOUND", "EAI_AGAIN"]);
+
+function isUnreachable(error: unknown): boolean {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  return UNREACHABLE.has(errorCodeOf(cause) ?? "");
 }
 
 function reasonOf(error: unknown): string {
