@@ -72,7 +72,7 @@ async function workerOf(api: Api, project: string): Promise<string> {
 }
 
 const INSTANT = "instant";
-const CANARY = "{ canary: { steps: [{ weight: 50, bake: 3s }], max_error_rate: 0.5, min_requests: 1000 } }";
+const CANARY = "{ canary: { steps: [{ weight: 50, bake: 3s }], min_requests: 0 } }";
 
 async function deploy(api: Api, project: string, version: string, strategy: string): Promise<string> {
   await using app = await folderOf({
