@@ -20,7 +20,6 @@ const VISITORS = 3_000;
 const PER_SECOND = 250;
 const PROJECT = "turns-bad";
 
-// The interval of looking at the counters is the probe's.
 const CONFIG = `name: ${PROJECT}
 health: { path: /healthz, interval: ${ANALYSIS_INTERVAL_MS}ms, timeout: 2s, min_healthy_time: 0s, deadline: 1m }
 environments:
@@ -28,8 +27,7 @@ environments:
     strategy:
       canary:
         steps: [{ weight: ${WEIGHT}, bake: 30s }]
-        max_error_rate: 0.02
-        min_requests: 20
+        analysis: { interval: ${ANALYSIS_INTERVAL_MS}ms, max_error_rate: 0.02, min_requests: 20 }
 `;
 
 /** Good until somebody asks its own address for /break; its health check stays good, so only visitors' answers tell. */

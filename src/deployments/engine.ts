@@ -132,7 +132,7 @@ type Run = { abort: AbortController; nudged: boolean; wakeUp: (() => void) | nul
 /** The deployments that this process works on now: at most one run each. */
 function createRuns(options: EngineOptions, store: Store, followers: Followers) {
   const running = new Map<string, Run>();
-  const turns = createTurns();
+  const turns = createTurns(options.clock);
   let closing = false;
   const deps: AdvanceDeps = {
     ...options,
@@ -178,6 +178,7 @@ function createRuns(options: EngineOptions, store: Store, followers: Followers) 
       closing = true;
       for (const run of running.values()) run.abort.abort(new Error("shutting down"));
       await Promise.all([...running.values()].map((run) => run.finished));
+      turns.close();
     },
   };
 }

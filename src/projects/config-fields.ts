@@ -2,7 +2,7 @@ import { z } from "zod";
 import { DURATION, parseDuration } from "./duration.ts";
 
 /** Longest duration that a configuration may ask for. */
-const MAX_DURATION_MS = 31 * 24 * 3_600_000;
+export const MAX_DURATION_MS = 31 * 24 * 3_600_000;
 
 export const duration = z
   .string()

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { duration, positiveDuration, share, text } from "./config-fields.ts";
+import { duration, MAX_DURATION_MS, positiveDuration, share, text } from "./config-fields.ts";
+import { DURATION, parseDuration } from "./duration.ts";
 
 const count = z.number().int({ error: "must be a whole number" });
 
@@ -36,6 +37,15 @@ const analysis = z.strictObject({
   queries: z.array(query).max(10, { error: "has more than 10 queries" }).optional(),
 });
 
+/** One string, and no union: a union that does not match hides the mistakes beside it. */
+const bake = z
+  .string()
+  .regex(new RegExp(`^manual$|${DURATION.source}`), {
+    error: "is no duration; write a whole number with a unit (500ms, 10s, 2m or 1h), or manual",
+  })
+  .transform((text) => (text === "manual" ? text : (parseDuration(text) ?? 0)))
+  .refine((bake) => bake === "manual" || bake <= MAX_DURATION_MS, { error: "is longer than 31 days" });
+
 const canary = z.strictObject({
   steps: z
     .array(
@@ -43,7 +53,7 @@ const canary = z.strictObject({
         /** Whole percent of the traffic. 0: only those who ask for the canary by header or cookie. */
         weight: count.min(0).max(99),
         /** How long the weight is held; `manual`: until a person advances it. */
-        bake: z.union([duration, z.literal("manual")]),
+        bake,
       }),
     )
     .min(1, { error: "needs at least one step" })
