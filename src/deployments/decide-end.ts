@@ -1,6 +1,6 @@
-import type { Step } from "./reconcile.ts";
+import type { Observed, Step } from "./reconcile.ts";
 import type { Deployment } from "./record.ts";
-import { failed, takeBack } from "./step.ts";
+import { after, failed, takeBack } from "./step.ts";
 
 /** What is still owed to the target after a deployment's end. */
 export function cleanUp(deployment: Deployment): Step {
@@ -13,10 +13,25 @@ export function cleanUp(deployment: Deployment): Step {
   return last && facts.cleanupAsked !== true ? { do: "build", service: last.name } : { do: "cancel_build" };
 }
 
-/** A live deployment's contract migrations, once its predecessor can not be gone back to any more. */
-export function contract({ contractAt }: Deployment, now: Date): Step {
+/** Where nobody can tell what is under way: longer than any request or stream is let go on after a switch. */
+const DRAIN_UNSEEN_MS = 60_000;
+const DRAIN_LOOK_MS = 1_000;
+
+/**
+ * A live deployment's contract migrations: once the release before it can not be gone back to any more, and answers
+ * nobody any more.
+ */
+export function contract(deployment: Deployment, { inFlightBefore }: Observed, now: Date): Step {
+  const { contractAt, liveAt, services } = deployment;
   if (contractAt === null) return { do: "rest" };
-  return now < contractAt ? { do: "wait", until: contractAt } : { do: "migrate", phase: "contract" };
+  if (now < contractAt) return { do: "wait", until: contractAt };
+  const hadOne = services.some((service) => service.previousTargetId !== null);
+  if (hadOne && inFlightBefore !== 0) {
+    const drained = after(liveAt ?? now, DRAIN_UNSEEN_MS);
+    if (inFlightBefore !== null) return { do: "wait", until: after(now, DRAIN_LOOK_MS) };
+    if (now < drained) return { do: "wait", until: drained };
+  }
+  return { do: "migrate", phase: "contract" };
 }
 
 export function overdue(deployment: Deployment): Step {

@@ -53,9 +53,20 @@ export async function observe(
       return observeRollback(deps, deployment, signal);
     case "shifting":
       return observeShift(deps, deployment, signal);
+    case "live":
+      return { ...NOTHING_OBSERVED, inFlightBefore: await observeDrain(deps, deployment) };
     default:
       return NOTHING_OBSERVED;
   }
+}
+
+/** Only when a contract is due, since it must not take away what a request of the former release still needs. */
+async function observeDrain(
+  { metrics, clock }: ObserveDeps,
+  { contractAt, cleanup, services }: Deployment,
+): Promise<number | null> {
+  if (contractAt === null || cleanup !== null || clock.now() < contractAt) return null;
+  return metrics.readInFlight(services.flatMap(({ previousTargetId }) => previousTargetId ?? []));
 }
 
 async function observeQueued(deps: ObserveDeps, deployment: Deployment): Promise<Observed> {

@@ -37,6 +37,8 @@ export type CountersOf = {
 export type Metrics = {
   /** Totals since the gateway started; null when it cannot be asked. */
   readCounters(services: readonly CountersOf[]): Promise<readonly ServiceCounters[] | null>;
+  /** Requests of these releases that are under way, streams included; null when nobody can tell. */
+  readInFlight(releases: readonly string[]): Promise<number | null>;
   /** One number from a metrics store. Never throws: what went wrong is in the result. */
   query(query: { name: string; endpoint: string; query: string }, signal: AbortSignal): Promise<QueryResult>;
 };

@@ -34,6 +34,8 @@ export type Observed = {
   readonly counters: readonly ServiceCounters[] | null;
   readonly queries: readonly QueryResult[] | null;
   readonly signals: readonly Signal[];
+  /** `live` with a contract due: requests that the releases before it still answer; null: nobody can tell. */
+  readonly inFlightBefore: number | null;
 };
 
 export const NOTHING_OBSERVED: Observed = {
@@ -49,6 +51,7 @@ export const NOTHING_OBSERVED: Observed = {
   counters: null,
   queries: null,
   signals: [],
+  inFlightBefore: null,
 };
 
 /** Columns that a step sets beside the state. */
@@ -118,7 +121,7 @@ export function reconcile(deployment: Deployment, observed: Observed, now: Date)
     case "rolling_back":
       return rollBack(deployment, observed, now);
     case "live":
-      return deployment.cleanup ? cleanUp(deployment) : contract(deployment, now);
+      return deployment.cleanup ? cleanUp(deployment) : contract(deployment, observed, now);
     default:
       return deployment.cleanup ? cleanUp(deployment) : { do: "rest" };
   }

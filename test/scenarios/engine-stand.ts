@@ -123,6 +123,7 @@ export async function engineStand(): Promise<Stand> {
       target,
       metrics: {
         readCounters: async (services) => services.map((each) => countersOf(each, world)),
+        readInFlight: async () => 0,
         query: async ({ name }) => ({ name, value: null, error: "no metrics store here" }),
       },
       probe: async ({ url }) => ({ ok: true, latencyMs: 1, ...answerOf(url, target, world.status) }),

@@ -150,6 +150,8 @@ export function createWorker(world: World): Worker {
     metrics: {
       readCounters: async (services: Parameters<AdvanceDeps["metrics"]["readCounters"]>[0]) =>
         underFaults(world.faulty, victim, LOOK("counters"), async () => readCounters(world, services)),
+      readInFlight: async () =>
+        underFaults(world.faulty, victim, LOOK("inFlight"), async () => world.random.pick([0, 0, 1, null])),
       query: async ({ name }: { name: string }) => ({ name, value: 0, error: null }),
     },
     prepare: async (input: { deploymentId: string }) =>

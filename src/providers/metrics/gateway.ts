@@ -8,8 +8,22 @@ import { LATENCY_BOUNDS_MS, type ReleaseCounters, readCounters } from "../../gat
  * starting has none, which is no verdict on any release; nor is there one in counters of another shape, as an adopted
  * gateway of another version may have them.
  */
-export function createGatewayMetrics(deps: { adminSocket: string; log: Log }): Pick<Metrics, "readCounters"> {
+export function createGatewayMetrics(deps: {
+  adminSocket: string;
+  log: Log;
+}): Pick<Metrics, "readCounters" | "readInFlight"> {
   return {
+    async readInFlight(releases) {
+      try {
+        const counted = (await readCounters(deps.adminSocket)).releases;
+        // One that this gateway does not serve is another's, which nobody here can see.
+        if (releases.some((id) => counted[id] === undefined)) return null;
+        return releases.reduce((sum, id) => sum + (counted[id]?.inFlight ?? 0), 0);
+      } catch (error) {
+        deps.log.debug({ reason: messageOf(error) }, "the gateway's counters could not be read");
+        return null;
+      }
+    },
     async readCounters(services) {
       try {
         const { releases } = await readCounters(deps.adminSocket);
