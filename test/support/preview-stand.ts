@@ -142,7 +142,7 @@ function looksAt(db: Database<WebhookTables>, clock: Clock): Looks {
     },
     async settle(projectId, state, url = "http://preview.localhost:8080") {
       const newest = db.selectFrom("deployments").select("id").where("project_id", "=", projectId);
-      const live = state === "live" ? { live_at: clock.now(), urls: JSON.stringify([url]) } : {};
+      const live = state === "live" ? { live_at: clock.now(), services: JSON.stringify([{ urls: [url] }]) } : {};
       await db
         .updateTable("deployments")
         .set({ state, ...live })
