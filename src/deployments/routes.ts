@@ -6,6 +6,7 @@ import { cancelDeployment } from "./cancel.ts";
 import { doraRoutes } from "./dora-routes.ts";
 import type { EngineDeps } from "./engine.ts";
 import { listDeployments } from "./list.ts";
+import { planRoutes } from "./plan-deployment-routes.ts";
 import { rollbackDeployment } from "./rollback.ts";
 import * as schemas from "./schemas.ts";
 import { signalRollout } from "./signal-rollout.ts";
@@ -119,6 +120,7 @@ export function deploymentRoutes(deps: EngineDeps): OpenAPIHono<ActorEnv> {
     });
   }
   routes.route("/", doraRoutes(deps));
+  routes.route("/", planRoutes(deps));
   return routes
     .openapi(trigger, async (c) => {
       const body = c.req.valid("json");
