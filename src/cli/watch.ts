@@ -57,9 +57,7 @@ export async function watchDeployment(
 
 /** The last lines of a deployment that is left waiting: what it waits for was told, now how to come back. */
 export function tellWaiting({ paint, note }: Context, { id }: Deployment): void {
-  note(
-    `${paint.yellow("!")} Not waiting for it (exit code ${EXIT.waiting}); the deployment goes on by itself then.`,
-  );
+  note(`${paint.yellow("!")} Not waiting for it (exit code ${EXIT.waiting}); it goes on once somebody came.`);
   note(`  watch it:   ${paint.cyan(`signalbox status ${id} --watch`)}`);
 }
 

@@ -31,7 +31,7 @@ export function plannedSteps(input: StepsInput): PlannedStep[] {
     ...(gate.waitsFor === null ? [] : [step("awaiting_approval", gate.waitsFor)]),
     ...migrated(input),
     step("releasing", "look again at the gate, and at who serves now"),
-    ...(moving.length === 0 ? [] : strategy.map((line) => step("shifting", line))),
+    ...shifted(moving, strategy),
     step("live", live(input, plan)),
   ];
 }
@@ -73,6 +73,14 @@ function migrated({ plan, schema }: StepsInput): PlannedStep[] {
 
 function pendingText(names: readonly string[]): string {
   return names.length === 0 ? "nothing is pending" : `apply ${names.join(", ")}`;
+}
+
+/** Without a release before it there is nothing to split with, whatever the strategy. */
+function shifted(moving: StepsInput["services"], strategy: readonly string[]): PlannedStep[] {
+  if (moving.length === 0) return [];
+  const isFirst = moving.every(({ change }) => change === "new");
+  const lines = isFirst ? ["all traffic at once: nothing serves there yet"] : strategy;
+  return lines.map((line) => step("shifting", line));
 }
 
 function live({ schema }: StepsInput, plan: Plan): string {

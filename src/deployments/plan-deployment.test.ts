@@ -53,6 +53,7 @@ test("a viewer is told what a first deployment does, and nothing is written or b
     "shifting",
     "live",
   ]);
+  expect(told.steps.at(-2).text).toBe("all traffic at once: nothing serves there yet");
   expect(await list()).toEqual([]);
 });
 

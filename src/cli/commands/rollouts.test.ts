@@ -107,7 +107,7 @@ async function canary(): Promise<string> {
   expect(state).toBe("shifting");
   expect(left.stderr).toContain("The rollout stays at 10 % until a person goes on.");
   expect(left.stderr).toContain(`→ signalbox advance ${deploymentId}`);
-  expect(left.stderr).toContain("the deployment goes on by itself then");
+  expect(left.stderr).toContain("it goes on once somebody came");
   return deploymentId;
 }
 
