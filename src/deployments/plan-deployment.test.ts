@@ -8,6 +8,8 @@ import {
   type Stand,
 } from "../../test/scenarios/engine-stand.ts";
 import type { Actor } from "../access/index.ts";
+import { planDeployment } from "./plan-deployment.ts";
+import type { PlanPorts } from "./plan-deployment-ports.ts";
 
 let stand: Stand;
 let project = 0;
@@ -92,6 +94,43 @@ test("who is before it, who gives way to it, and what holds it are told", async 
   expect(told.gate).toMatchObject({ startsNow: false, locks: [{ owner: "ann", reason: "moving" }] });
   expect(told.gate.waitsFor).toMatch(/1 approval \(by bob\).*lock by ann/);
   expect(told.steps[0]).toEqual({ at: "queued", text: "wait for 1 before it" });
+});
+
+const SCHEMA = {
+  expand: ["0002.sql"],
+  contract: ["0001_drop.sql"],
+  timeoutMs: 1_000,
+  hold: { maxMs: 5_000, maxRequests: 100 },
+};
+const planWith = (readSchema: PlanPorts["readSchema"]) =>
+  planDeployment(
+    { ...stand.engine.deps, planning: { readSchema, abilities: { split: true, hold: true } } },
+    stand.as.viewer,
+    { environment: "production", branch: "main", project: `q${project}`, source: { tree: "a".repeat(64) } },
+    AbortSignal.timeout(20_000),
+  );
+
+test("migrations are told with what bars the way back; a silent database leaves the rest of the plan", async () => {
+  const { state } = await ship();
+  await expect.poll(state, { timeout: 30_000, interval: 20 }).toBe("live");
+  stand.world.preparation = { ...PREPARATION, plan: { ...PLAN, schema: SCHEMA } };
+  stand.world.barrier = { name: "0000_old.sql", by: "dep_0", at: new Date(0) };
+  const phase = { applied: [], problems: [] };
+  const told = await planWith(async () => ({
+    expand: { ...phase, pending: ["0002.sql"] },
+    contract: { ...phase, pending: ["0001_drop.sql"] },
+    locking: [],
+    warnings: ["0002.sql:1 A note."],
+  }));
+  expect(told.downtime.expected).toBe("about 5 s");
+  expect(told.migrations.expand?.pending).toEqual(["0002.sql"]);
+  expect(told.steps).toContainEqual({ at: "migrating", text: "apply 0002.sql, while requests wait" });
+  expect(told.warnings.join("\n")).toMatch(/A note[\s\S]*the contract runs \(0001_drop\.sql\)/);
+  expect(told.rollback.barrier).toBe("0000_old.sql");
+  stand.world.barrier = null;
+  const silent = await planWith(() => Promise.reject(new Error("it refused.")));
+  expect(silent.migrations).toEqual({ expand: null, contract: null });
+  expect(silent.warnings[0]).toBe("The database could not be asked what it has: it refused.");
 });
 
 test("a mistake of the request is told as a trigger would tell it", async () => {
