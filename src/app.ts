@@ -19,6 +19,7 @@ import {
   deploymentRoutes,
   type Engine,
   type EngineTables,
+  type PlanPorts,
   readGateSubject,
   startEngine,
   triggerDeployment,
@@ -26,6 +27,7 @@ import {
 } from "./deployments/index.ts";
 import type { Clock } from "./foundation/clock.ts";
 import { createDatabase, createPool, type Database } from "./foundation/db.ts";
+import { AppError } from "./foundation/errors.ts";
 import { createApi } from "./foundation/http.ts";
 import { type Ids, randomShare } from "./foundation/ids.ts";
 import { listenOn } from "./foundation/listen-on.ts";
@@ -51,6 +53,7 @@ import {
   prepare,
   projectRoutes,
   requireConfig,
+  resolvePlan,
   reupload,
 } from "./projects/index.ts";
 import { createGatewayMetrics } from "./providers/metrics/gateway.ts";
@@ -61,8 +64,21 @@ import { createGitBranches } from "./providers/pull-requests/git-branches.ts";
 import { createGithubPullRequests } from "./providers/pull-requests/github.ts";
 import { createGitSource } from "./providers/source/git.ts";
 import { createVercelTarget, type VercelOptions } from "./providers/target/vercel.ts";
-import { contractsSince, rollbackBarrier, type SchemaTables } from "./schema/index.ts";
-import { requireTree, type SourceTables, sourceRoutes } from "./sources/index.ts";
+import {
+  contractsSince,
+  lintExpand,
+  type Migrator,
+  rollbackBarrier,
+  type SchemaTables,
+} from "./schema/index.ts";
+import {
+  readMigrationFiles,
+  readTree,
+  requireTree,
+  type Source,
+  type SourceTables,
+  sourceRoutes,
+} from "./sources/index.ts";
 import type { Secrets } from "./supervisor/index.ts";
 import type { Target } from "./targets/target.ts";
 import {
@@ -172,6 +188,12 @@ function startDeployments(
     readGate: ({ id, projectId, environment }) =>
       readGateFacts(db, { deploymentId: id, projectId, environment, now: clock.now() }),
     migrateSchema: migrateSchema({ ...sources, migrator }),
+    planning: {
+      readSchema: readSchema({ ...sources, migrator }),
+      // The dock does both. Of the real Vercel, the plan decides about rolling releases; it cannot hold requests.
+      abilities:
+        config.vercel.token === null ? { split: true, hold: true } : { split: "unknown", hold: false },
+    },
     schemaBarrier: async ({ projectId, slot }) => {
       const applied = await contractsSince(db, { projectId, environment: slot });
       return (contracts) => rollbackBarrier(applied, contracts);
@@ -182,6 +204,54 @@ function startDeployments(
     workerId: deps.ids("worker"),
   });
 }
+
+type SchemaDeps = { db: Database<Tables>; clock: Clock; git: Source; migrator: Migrator };
+
+/** A commit's migrations against its own database, for a plan: what the migrator says, and what the files would do. */
+function readSchema(deps: SchemaDeps): PlanPorts["readSchema"] {
+  return async (input, { files, services, commit: { sha } }, signal) => {
+    const { source, environment, projectId } = input;
+    const text =
+      "tree" in source
+        ? (await readTree(deps.db, projectId, source.tree)).config
+        : await deps.git.readText(
+            { url: source.git, sha: sha ?? "", path: CONFIG_FILE, maxBytes: 1_000_000 },
+            signal,
+          );
+    const { migrations, env } = resolvePlan(requireConfig(text), environment);
+    if (!migrations) return { expand: null, contract: null, locking: [], warnings: [] };
+    const read = (dir: string | null) => readMigrationFiles(deps, { source, sha, files, dir }, signal);
+    const phases = { expand: await read(migrations.expandDir), contract: await read(migrations.contractDir) };
+    const { databaseVariable: variable, timeoutMs } = migrations;
+    // A preview's variables are filled in for its services only.
+    const filled = environment === "preview" ? services.find((each) => each.env[variable])?.env : env;
+    const databaseUrl = filled?.[variable];
+    if (!databaseUrl) throw new AppError("unprocessable", `the variable ${variable} is not set.`);
+    const limitMs = Math.min(timeoutMs, PLAN_DATABASE_MS);
+    const asked = { databaseUrl, files: phases, timeoutMs: limitMs };
+    const { applied, pending, problems } = await deps.migrator.status(asked, signal);
+    const outlook = (phase: "expand" | "contract") => ({
+      applied: applied.filter((one) => one.phase === phase).map(({ name }) => name),
+      pending: pending.filter((one) => one.phase === phase).map(({ name }) => name),
+      problems: problems.filter((problem) => phases[phase].some(({ name }) => problem.startsWith(name))),
+    });
+    const isPending = new Set(pending.filter(({ phase }) => phase === "expand").map(({ name }) => name));
+    const findings = lintExpand(phases.expand.filter(({ name }) => isPending.has(name)));
+    const locks = findings.filter(({ message }) => LOCKS.test(message));
+    const tell = ({ file, line, message }: (typeof findings)[number]) => `${file}:${line} ${message}`;
+    return {
+      expand: outlook("expand"),
+      contract: outlook("contract"),
+      locking: locks.map(tell),
+      warnings: [...problems, ...findings.filter((finding) => !locks.includes(finding)).map(tell)],
+    };
+  };
+}
+
+/** Whoever plans waits for the answer. */
+const PLAN_DATABASE_MS = 10_000;
+/** `lintExpand` says so of what makes others wait. */
+const LOCKS = /\block|writes wait/;
 
 function gitOptions(config: Config): Parameters<typeof createGitSource>[0] {
   return {

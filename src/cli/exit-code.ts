@@ -9,6 +9,7 @@ export const EXIT = {
   denied: 4,
   conflict: 5,
   notFound: 6,
+  waiting: 7,
   detached: 130,
 } as const;
 
@@ -20,6 +21,7 @@ export const EXIT_MEANINGS: readonly (readonly [code: number, meaning: string])[
   [EXIT.denied, "the token is missing, wrong, or not allowed to do this"],
   [EXIT.conflict, "a conflict: already in flight, overtaken by a newer deployment, nothing to roll back to"],
   [EXIT.notFound, "no such deployment, project, path or ref"],
+  [EXIT.waiting, "not done: the deployment waits for a person, and nobody is to wait with it"],
   [EXIT.detached, "detached by Ctrl-C; a deployment that was accepted goes on"],
 ];
 

@@ -1,6 +1,8 @@
 import { AppError } from "../foundation/errors.ts";
-import type { Arguments } from "./arguments.ts";
+import { type Arguments, positiveNumber, usageError } from "./arguments.ts";
 import { sendTree } from "./client/send-tree.ts";
+import type { Trigger } from "./client/trigger.ts";
+import { ENVIRONMENT_OPTION, PROJECT_OPTION } from "./command.ts";
 import type { Context } from "./context.ts";
 import type { Progress } from "./terminal/progress.ts";
 import { formatBytes, formatCount } from "./terminal/quantity.ts";
@@ -25,6 +27,65 @@ export type Prepared = {
 type Folder = Extract<Source, { kind: "folder" }>;
 
 const NOTHING_SENT = { files: 0, sentFiles: 0, sentBytes: 0 };
+
+/** The options of commands that say what to deploy, and where to. */
+export const SOURCE_OPTIONS = {
+  env: { ...ENVIRONMENT_OPTION, help: "preview (default), staging or production" },
+  branch: {
+    type: "string",
+    short: "b",
+    value: "name",
+    help: "this branch's commit, not the folder's files",
+  },
+  commit: {
+    type: "string",
+    short: "c",
+    value: "ref",
+    help: "this commit; with --branch: under that name",
+  },
+  "pull-request": {
+    type: "string",
+    value: "number",
+    help: "as the preview of this pull request, whatever the branch",
+  },
+  project: { ...PROJECT_OPTION, help: "default: name in signalbox.yaml, package.json, or the folder's" },
+  message: { type: "string", short: "m", value: "text", help: "default: the commit's first line" },
+  force: { type: "boolean", short: "f", help: "build again although the same files were built before" },
+} as const;
+
+/** @throws usage error for a pull request anywhere but in a preview, before anything is sent. */
+export function chooseEnvironment(context: Context, args: Arguments): string {
+  const environment = args.text("env");
+  const pullRequest = positiveNumber(args, "pull-request");
+  if (pullRequest !== null && environment !== null && environment !== "preview") {
+    throw usageError(
+      `A pull request has previews; it is not deployed to ${environment}.`,
+      `Leave one of them out: signalbox deploy --pull-request ${pullRequest}`,
+    );
+  }
+  if (environment !== null) return environment;
+  if (pullRequest === null) {
+    context.note(context.paint.dim("No --env given: deploying to preview. For users: --env production"));
+  }
+  return "preview";
+}
+
+/** What a trigger and a plan are asked with. */
+export function triggerOf(args: Arguments, environment: string, prepared: Prepared): Trigger {
+  const { project, source, branch, commit, message, dirty } = prepared;
+  const pullRequest = positiveNumber(args, "pull-request");
+  return {
+    project,
+    environment,
+    source,
+    ...(branch === null ? {} : { branch }),
+    ...(pullRequest === null ? {} : { pullRequest }),
+    ...(commit === null ? {} : { commit }),
+    ...(message === null ? {} : { message }),
+    ...(dirty ? { dirty } : {}),
+    ...(args.flag("force") ? { force: true } : {}),
+  };
+}
 
 /** Finds out what is meant, makes the project if it is new, and sends the files that the control plane misses. */
 export async function prepareSource(

@@ -68,5 +68,7 @@ function headline(message: string, mistakes: readonly Mistake[]): string {
 function inCommands(hint: string): string {
   return hint
     .replaceAll("GET /api/deploy/list", "`signalbox list`")
+    .replaceAll("POST /api/deploy/rollback", "`signalbox rollback`")
+    .replaceAll("POST /api/deploy/approve/:deploymentId", "`signalbox approve <deployment>`")
     .replaceAll("GET /api/health/ready", "`signalbox doctor`");
 }

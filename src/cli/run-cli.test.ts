@@ -272,6 +272,56 @@ test("no token: says how to get one, exit 4", async () => {
   expect(result.stderr).toContain("none is stored for it");
 });
 
+test("a pull request's preview is asked for by its number, and only as a preview", async () => {
+  await cli(["deploy", "--pull-request", "42"]);
+  expect(control.triggers[0]?.body).toMatchObject({ environment: "preview", pullRequest: 42 });
+  const wrong = await cli(["deploy", "--pull-request", "42", "--env", "production"]);
+  expect(wrong).toMatchObject({ code: 2 });
+  expect(control.triggers).toHaveLength(1);
+  control.fixed.set("POST /api/deploy/rollback", [404, { error: { code: "not_found", message: "None." } }]);
+  expect(await cli(["rollback", "--env", "preview", "--pull-request", "x"])).toMatchObject({ code: 2 });
+});
+
+const APPROVAL = { state: "awaiting_approval", reason: "Healthy for 10 s. Waits for 1 approval (by ann)." };
+
+test("at an approval --wait stays until somebody came", async () => {
+  control.course = [{ ...APPROVAL, fields: { approvalDigest: "d".repeat(64) } }, { state: "live" }];
+  const result = await cli(["deploy", "--wait"]);
+  expect(result.code).toBe(0);
+  expect(result.stderr).toContain(`→ signalbox approve dep_1 --digest ${"d".repeat(64)}`);
+});
+
+test("a wait timer ends by itself, so it is waited for", async () => {
+  const reason = "Healthy for 10 s. Waits for its wait timer until 08:00 UTC.";
+  control.course = [{ state: "awaiting_approval", reason }, { state: "live" }];
+  expect((await cli(["deploy"])).code).toBe(0);
+});
+
+test("of several services the weights, the log lines and the verdicts tell which", async () => {
+  const service = (name: string, weight: number) => ({ name, weight, url: null, urls: [], unchanged: false });
+  const verdict = {
+    at: "2026-01-01T00:00:01Z",
+    weight: 10,
+    name: "errors",
+    is: "fail",
+    reason: "4 % were 5xx",
+  };
+  const stages = [{ weight: 10, bakeMs: 1_000 }];
+  const rollout = { stages, index: 0, paused: null, verdicts: [verdict], notes: [] };
+  const services = [service("api", 100), service("web", 10)];
+  control.course = [
+    { state: "building", log: ["compiling"], service: "web", fields: { services } },
+    { state: "shifting", weight: 10, fields: { rollout } },
+    { state: "live" },
+  ];
+  const result = await cli(["deploy"]);
+  expect(result.stderr).toContain("Shifting traffic: api 100 %, web 10 %");
+  expect(result.stderr).toContain("✗ 10 %  errors: 4 % were 5xx");
+  expect((await cli(["logs", "dep_1"])).stdout).toBe("web | compiling\n");
+  const status = (await cli(["status", "dep_1"])).stdout;
+  expect(status).toMatch(/api {2}100 %[\s\S]*web {2}10 %[\s\S]*errors: 4 % were 5xx/);
+});
+
 test("an unknown deployment: exit 6 with hint and request id", async () => {
   const result = await cli(["status", "dep_nope"]);
   expect(result).toMatchObject({ code: 6, stdout: "" });

@@ -1,21 +1,45 @@
+import { type Arguments, usageError } from "./arguments.ts";
 import { type Deployment, isFailed, wasLive } from "./client/deployment.ts";
 import { followDeployment } from "./client/follow.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit-code.ts";
 import type { Progress } from "./terminal/progress.ts";
+import { waitingFor } from "./terminal/waiting.ts";
 
-/** Follows a deployment on the screen until it is settled. */
+/** Whether a person's word is waited for: with --wait, and at a terminal, where there is a person. */
+export function waitsWithPeople({ io }: Pick<Context, "io">, args: Arguments): boolean {
+  if (args.flag("wait") && args.flag("no-wait")) {
+    throw usageError("--wait and --no-wait contradict one another.", "Give one of them.");
+  }
+  return args.flag("wait") || (io.isTTY && !args.flag("no-wait"));
+}
+
+/** Thrown into our own following, to end it. */
+class WaitsForPerson extends Error {
+  readonly deployment: Deployment;
+  constructor(deployment: Deployment) {
+    super("the deployment waits for a person");
+    this.deployment = deployment;
+  }
+}
+
+/** Follows a deployment on the screen until it is settled; with `leave` until it waits for a person as well. */
 export async function watchDeployment(
   context: Context,
   progress: Progress,
   id: string,
-  signal: AbortSignal,
+  { signal: outer, leave }: { readonly signal: AbortSignal; readonly leave: boolean },
 ): Promise<Deployment> {
+  const left = new AbortController();
+  const signal = AbortSignal.any([outer, left.signal]);
   try {
     return await followDeployment(
       { api: context.api(), clock: context.clock, id, signal },
       {
-        deployment: (deployment) => progress.deployment(deployment),
+        deployment(deployment) {
+          progress.deployment(deployment);
+          if (leave && waitingFor(deployment) !== null) left.abort(new WaitsForPerson(deployment));
+        },
         log: (line) => progress.log(line),
         lost: (error) =>
           progress.note(
@@ -23,9 +47,18 @@ export async function watchDeployment(
           ),
       },
     );
+  } catch (error) {
+    if (error instanceof WaitsForPerson) return error.deployment;
+    throw error;
   } finally {
     progress.stop();
   }
+}
+
+/** The last lines of a deployment that is left waiting: what it waits for was told, now how to come back. */
+export function tellWaiting({ paint, note }: Context, { id }: Deployment): void {
+  note(`${paint.yellow("!")} Not waiting for it (exit code ${EXIT.waiting}); it goes on once somebody came.`);
+  note(`  watch it:   ${paint.cyan(`signalbox status ${id} --watch`)}`);
 }
 
 /** The last line of a followed deployment, on stderr: the verdict, why, and where it broke. */

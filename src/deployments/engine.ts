@@ -15,6 +15,7 @@ import { createFollowers, type Followers } from "./followers.ts";
 import type { Ledger } from "./ledger.ts";
 import { createLedger } from "./ledger-postgres.ts";
 import type { ReadGate } from "./observe.ts";
+import type { PlanPorts } from "./plan-deployment-ports.ts";
 import type { MigrateSchema, Prepare, RequireSource, Resupply } from "./plan-source.ts";
 import type { Metrics, Probe } from "./ports.ts";
 import type { Deployment } from "./record.ts";
@@ -39,6 +40,8 @@ export type EngineOptions = {
   readonly readGate: ReadGate;
   readonly migrateSchema: MigrateSchema;
   readonly schemaBarrier: SchemaBarrier;
+  /** Left out: a plan says that it does not know. */
+  readonly planning?: PlanPorts;
   /** Unique to this process and this start of it: it names the owner of leases. */
   readonly workerId: string;
 };
@@ -66,6 +69,9 @@ export type EngineDeps = {
   readonly log: Log;
   readonly target: Target;
   readonly requireSource: RequireSource;
+  readonly prepare: Prepare;
+  readonly readGate: ReadGate;
+  readonly planning?: PlanPorts;
   readonly probe: Probe;
   readonly schemaBarrier: SchemaBarrier;
   readonly within: Within;

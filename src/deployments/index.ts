@@ -13,6 +13,7 @@ export { WAKE_CHANNEL } from "./channels.ts";
 export { closePlace } from "./close-place.ts";
 export { type Engine, type EngineDeps, type EngineOptions, startEngine } from "./engine.ts";
 export { readGateSubject, wakeWaiting } from "./gate-subject.ts";
+export type { PhaseOutlook, PlanPorts, SchemaOutlook } from "./plan-deployment-ports.ts";
 export type {
   Commit,
   HealthCheck,

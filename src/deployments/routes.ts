@@ -6,6 +6,7 @@ import { cancelDeployment } from "./cancel.ts";
 import { doraRoutes } from "./dora-routes.ts";
 import type { EngineDeps } from "./engine.ts";
 import { listDeployments } from "./list.ts";
+import { planRoutes } from "./plan-deployment-routes.ts";
 import { rollbackDeployment } from "./rollback.ts";
 import * as schemas from "./schemas.ts";
 import { signalRollout } from "./signal-rollout.ts";
@@ -110,15 +111,9 @@ export function deploymentRoutes(deps: EngineDeps): OpenAPIHono<ActorEnv> {
     await readStatus(deps.db, id, after);
     return streamSSE(c, (stream) => streamStatus(deps, stream, { id, after, signal: c.req.raw.signal }));
   });
-  for (const kind of Object.keys(SIGNALS) as (keyof typeof SIGNALS)[]) {
-    routes.openapi(signalRoute(kind), async (c) => {
-      const { deploymentId } = c.req.valid("param");
-      const { reason } = c.req.valid("json") ?? {};
-      const after = await signalRollout(deps, c.var.actor, { deploymentId, kind, reason });
-      return c.json({ deployment: await viewOne(deps.db, after) }, 202);
-    });
-  }
+  addSignals(routes, deps);
   routes.route("/", doraRoutes(deps));
+  routes.route("/", planRoutes(deps));
   return routes
     .openapi(trigger, async (c) => {
       const body = c.req.valid("json");
@@ -170,6 +165,17 @@ export function deploymentRoutes(deps: EngineDeps): OpenAPIHono<ActorEnv> {
       const after = await cancelDeployment(deps, c.var.actor, c.req.valid("param").deploymentId);
       return c.json({ deployment: await viewOne(deps.db, after) }, 200);
     });
+}
+
+function addSignals(routes: OpenAPIHono<ActorEnv>, deps: EngineDeps): void {
+  for (const kind of Object.keys(SIGNALS) as (keyof typeof SIGNALS)[]) {
+    routes.openapi(signalRoute(kind), async (c) => {
+      const { deploymentId } = c.req.valid("param");
+      const { reason } = c.req.valid("json") ?? {};
+      const after = await signalRollout(deps, c.var.actor, { deploymentId, kind, reason });
+      return c.json({ deployment: await viewOne(deps.db, after) }, 202);
+    });
+  }
 }
 
 function claimOf(

@@ -2,7 +2,7 @@ import { z } from "@hono/zod-openapi";
 import { STATES, type State } from "./state.ts";
 
 export const Environment = z.enum(["preview", "staging", "production"]);
-const StateName = z.enum(STATES as [State, ...State[]]);
+export const StateName = z.enum(STATES as [State, ...State[]]);
 
 const ref = z.string().min(1).max(255);
 export const DeploymentId = z.string().min(1).max(100);

@@ -11,13 +11,17 @@ export type CourseStep = {
   readonly reason?: string;
   readonly hint?: string;
   readonly log?: readonly string[];
+  /** Whose the log lines are. */
+  readonly service?: string;
+  /** More of what changes. */
+  readonly fields?: Record<string, unknown>;
   /** The step is told only when this resolves. */
   readonly after?: Promise<void>;
 };
 
 type Row = Record<string, unknown> & { id: string; state: string; phases: Phase[] };
 type Phase = { state: string; at: string; durationMs: number | null };
-type Log = { seq: number; at: string; stream: string; text: string };
+type Log = { seq: number; at: string; stream: string; service?: string; text: string };
 
 /** A real HTTP server that speaks the control plane's API and lets a test choose what goes wrong. */
 export type ControlDouble = {
@@ -185,7 +189,13 @@ function addStatus(app: Hono, double: ControlDouble): void {
     position.step++;
     move(row, step);
     for (const text of step.log ?? []) {
-      position.logs.push({ seq: position.logs.length + 1, at: AT, stream: "stdout", text });
+      position.logs.push({
+        seq: position.logs.length + 1,
+        at: AT,
+        stream: "stdout",
+        text,
+        ...(step.service ? { service: step.service } : {}),
+      });
     }
     return true;
   };
@@ -256,11 +266,11 @@ function newDeployment(id: string, body: Record<string, unknown>): Row {
 }
 
 function move(row: Row, step: CourseStep): void {
-  const { log: _log, after: _after, ...fields } = step;
+  const { log: _log, after: _after, service: _service, fields: more, ...fields } = step;
   if (step.state !== row.state) {
     const last = row.phases.at(-1);
     if (last) last.durationMs = 1_200;
     row.phases.push({ state: step.state, at: AT, durationMs: null });
   }
-  Object.assign(row, fields);
+  Object.assign(row, fields, more);
 }

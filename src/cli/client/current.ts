@@ -4,7 +4,7 @@ import { type Deployment, isSettled, listPath } from "./deployment.ts";
 const LOOK_BACK = 200;
 
 /**
- * What each place (project and environment, for previews also the branch) serves, and what is on its way there.
+ * What each place (project and environment, for previews also the pull request or branch) serves, and what is on its way there.
  * A place where nothing serves shows how its last deployment ended. Sorted by project, then production first.
  */
 export async function currentDeployments(
@@ -36,8 +36,9 @@ export function pickCurrent(deployments: readonly Deployment[]): Deployment[] {
   );
 }
 
-function placeOf({ project, environment, branch }: Deployment): string {
-  return `${project}\n${environment}\n${environment === "preview" ? (branch ?? "") : ""}`;
+function placeOf({ project, environment, branch, pullRequest }: Deployment): string {
+  const preview = pullRequest ? `#${pullRequest}` : (branch ?? "");
+  return `${project}\n${environment}\n${environment === "preview" ? preview : ""}`;
 }
 
 function rank(environment: string): number {

@@ -4,6 +4,7 @@ export type Deployment = {
   readonly project: string;
   readonly environment: string;
   readonly branch: string | null;
+  readonly pullRequest?: number | null;
   readonly commit: string | null;
   readonly message: string | null;
   readonly dirty: boolean;
@@ -15,6 +16,11 @@ export type Deployment = {
   readonly urls: readonly string[];
   readonly targetDeploymentId: string | null;
   readonly strategy: unknown;
+  /** Of an older control plane, these are not told. */
+  readonly services?: readonly Service[];
+  readonly rollout?: Rollout | null;
+  readonly approvalDigest?: string | null;
+  readonly problem?: string | null;
   /** Percent of the traffic, 0..100. */
   readonly weight: number | null;
   /** 0..1 */
@@ -29,6 +35,33 @@ export type Deployment = {
   readonly actor: unknown;
 };
 
+export type Service = {
+  readonly name: string;
+  readonly url: string | null;
+  readonly urls: readonly string[];
+  readonly weight: number;
+  /** It keeps the release that serves. */
+  readonly unchanged: boolean;
+};
+
+export type Verdict = {
+  readonly at: string;
+  readonly weight: number;
+  readonly name: string;
+  readonly is: "pass" | "fail" | "inconclusive";
+  readonly reason: string;
+};
+
+export type Rollout = {
+  /** `bakeMs` is null where a person has to go on. */
+  readonly stages: readonly { readonly weight: number; readonly bakeMs: number | null }[];
+  readonly index: number;
+  readonly paused: { readonly since: string; readonly by: string; readonly reason: string | null } | null;
+  /** The newest last. */
+  readonly verdicts: readonly Verdict[];
+  readonly notes: readonly string[];
+};
+
 /** `durationMs` is null while the phase lasts. */
 export type Phase = { readonly state: string; readonly at: string; readonly durationMs: number | null };
 
@@ -36,6 +69,7 @@ export type LogLine = {
   readonly seq: number;
   readonly at: string;
   readonly stream: string;
+  readonly service?: string;
   readonly text: string;
 };
 

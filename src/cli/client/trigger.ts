@@ -7,6 +7,7 @@ export type Trigger = {
   readonly project: string;
   readonly environment: string;
   readonly branch?: string;
+  readonly pullRequest?: number;
   readonly commit?: string;
   readonly message?: string;
   readonly dirty?: boolean;

@@ -1,38 +1,25 @@
 import type { Arguments } from "../arguments.ts";
-import { type Deployment, publicUrl } from "../client/deployment.ts";
-import { postOnce, type Trigger, type Triggered } from "../client/trigger.ts";
-import { type Command, ENVIRONMENT_OPTION, PROJECT_OPTION } from "../command.ts";
+import { type Deployment, isSettled, publicUrl } from "../client/deployment.ts";
+import { postOnce, type Triggered } from "../client/trigger.ts";
+import type { Command } from "../command.ts";
 import type { Context } from "../context.ts";
 import { EXIT } from "../exit-code.ts";
 import { Interrupted, interruptible } from "../interrupt.ts";
-import { type Prepared, prepareSource } from "../prepare.ts";
+import { chooseEnvironment, type Prepared, prepareSource, SOURCE_OPTIONS, triggerOf } from "../prepare.ts";
 import { createProgress, type Progress } from "../terminal/progress.ts";
 import { formatDuration } from "../terminal/quantity.ts";
 import { createScreen } from "../terminal/screen.ts";
-import { outcomeCode, tellVerdict, watchDeployment } from "../watch.ts";
+import { outcomeCode, tellVerdict, tellWaiting, waitsWithPeople, watchDeployment } from "../watch.ts";
 
 export const deploy: Command = {
   name: "deploy",
   summary: "build a folder or a git ref, prove it, and move traffic to it",
   positionals: { usage: "[path | git URL]", max: 1 },
   options: {
-    env: { ...ENVIRONMENT_OPTION, help: "preview (default), staging or production" },
-    branch: {
-      type: "string",
-      short: "b",
-      value: "name",
-      help: "deploy this branch's commit, not the folder's files",
-    },
-    commit: {
-      type: "string",
-      short: "c",
-      value: "ref",
-      help: "deploy this commit; with --branch: under that name",
-    },
-    project: { ...PROJECT_OPTION, help: "default: name in signalbox.yaml, package.json, or the folder's" },
-    message: { type: "string", short: "m", value: "text", help: "default: the commit's first line" },
-    force: { type: "boolean", short: "f", help: "build again although the same files were built before" },
+    ...SOURCE_OPTIONS,
     detach: { type: "boolean", short: "d", help: "do not wait for the end" },
+    wait: { type: "boolean", help: "wait for people too, where stderr is no terminal" },
+    "no-wait": { type: "boolean", help: "exit 7 where it waits for a person (default without a terminal)" },
   },
   examples: [
     "signalbox deploy",
@@ -57,19 +44,18 @@ async function runDeploy(context: Context, args: Arguments, signal: AbortSignal)
         context.paint.dim(triggered.deploymentId),
     );
     if (args.flag("detach")) return endDetached(context, triggered, prepared);
-    const ended = await watchOrDetach(context, progress, triggered, signal);
+    const leave = !waitsWithPeople(context, args);
+    const ended = await watchOrDetach(context, progress, triggered, { signal, leave });
     if (ended === null) return EXIT.detached;
+    if (!isSettled(ended)) {
+      tellWaiting(context, ended);
+      if (context.json) context.printJson({ ...triggered, state: ended.state, deployment: ended });
+      return EXIT.waiting;
+    }
     return end(context, progress, ended, prepared, context.clock.monotonicMs() - startedMs);
   } finally {
     screen.close();
   }
-}
-
-function chooseEnvironment(context: Context, args: Arguments): string {
-  const environment = args.text("env");
-  if (environment !== null) return environment;
-  context.note(context.paint.dim("No --env given: deploying to preview. For users: --env production"));
-  return "preview";
 }
 
 /** Until the trigger, Ctrl-C leaves nothing behind but files that the next run need not send again. */
@@ -88,17 +74,7 @@ function trigger(
   environment: string,
   prepared: Prepared,
 ): Promise<Triggered> {
-  const { project, source, branch, commit, message, dirty } = prepared;
-  const body: Trigger = {
-    project,
-    environment,
-    source,
-    ...(branch === null ? {} : { branch }),
-    ...(commit === null ? {} : { commit }),
-    ...(message === null ? {} : { message }),
-    ...(dirty ? { dirty } : {}),
-    ...(args.flag("force") ? { force: true } : {}),
-  };
+  const body = triggerOf(args, environment, prepared);
   // One key for the whole invocation: a lost answer can be asked for again without a second deployment.
   return postOnce(context.api(), context.clock, "/api/deploy/trigger", body, context.ids("cli"));
 }
@@ -110,15 +86,15 @@ function endDetached(context: Context, triggered: Triggered, prepared: Prepared)
   return EXIT.ok;
 }
 
-/** The deployment as it ended; null when the user left with Ctrl-C. */
+/** The deployment as it ended, or as it waits; null when the user left with Ctrl-C. */
 async function watchOrDetach(
   context: Context,
   progress: Progress,
   triggered: Triggered,
-  signal: AbortSignal,
+  watching: { signal: AbortSignal; leave: boolean },
 ): Promise<Deployment | null> {
   try {
-    return await watchDeployment(context, progress, triggered.deploymentId, signal);
+    return await watchDeployment(context, progress, triggered.deploymentId, watching);
   } catch (error) {
     if (!(error instanceof Interrupted)) {
       context.note(reattach(context, triggered.deploymentId));

@@ -13,9 +13,11 @@ import { lock } from "./lock.ts";
 import { locks } from "./locks.ts";
 import { login } from "./login.ts";
 import { logs } from "./logs.ts";
+import { plan } from "./plan.ts";
 import { previews } from "./previews.ts";
 import { reject } from "./reject.ts";
 import { rollback } from "./rollback.ts";
+import { abort, advance, pause, promote, resume } from "./rollout-signals.ts";
 import { status } from "./status.ts";
 import { unlock } from "./unlock.ts";
 import { up } from "./up.ts";
@@ -23,11 +25,17 @@ import { up } from "./up.ts";
 /** Every command, in the order of `help`. */
 export const COMMANDS: readonly Command[] = [
   up,
+  plan,
   deploy,
   status,
   logs,
   list,
   rollback,
+  promote,
+  advance,
+  pause,
+  resume,
+  abort,
   cancel,
   approve,
   reject,

@@ -5,7 +5,8 @@ import { type Command, ENVIRONMENT_OPTION, PROJECT_OPTION } from "../command.ts"
 import type { Context } from "../context.ts";
 import { EXIT } from "../exit-code.ts";
 import { Interrupted, interruptible } from "../interrupt.ts";
-import { harmless } from "../terminal/width.ts";
+import { logText } from "../terminal/rollout-view.ts";
+import { waitingLines } from "../terminal/waiting.ts";
 import { outcomeCode } from "../watch.ts";
 
 export const logs: Command = {
@@ -55,7 +56,7 @@ async function printAll(context: Context, id: string): Promise<number> {
   let after = 0;
   for (;;) {
     const answer = await readStatus(context.api(), id, after);
-    for (const line of answer.logs) printLine(context, line);
+    for (const line of answer.logs) printLine(context, line, answer.deployment);
     const reached = answer.logs.at(-1)?.seq ?? after;
     if (reached <= after) return EXIT.ok;
     after = reached;
@@ -63,12 +64,17 @@ async function printAll(context: Context, id: string): Promise<number> {
 }
 
 async function follow(context: Context, id: string, signal: AbortSignal): Promise<number> {
+  let known: Deployment | null = null;
   try {
     const ended = await followDeployment(
       { api: context.api(), clock: context.clock, id, signal },
       {
-        deployment() {},
-        log: (line) => printLine(context, line),
+        deployment(deployment) {
+          const before = known;
+          known = deployment;
+          tellWait(context, before, deployment);
+        },
+        log: (line) => printLine(context, line, known),
         lost: (error) => context.note(`${error.message} Trying again.`),
       },
     );
@@ -80,7 +86,14 @@ async function follow(context: Context, id: string, signal: AbortSignal): Promis
   }
 }
 
-function printLine(context: Context, line: LogLine): void {
+/** A log that stands still says why, once. */
+function tellWait({ paint, note }: Context, before: Deployment | null, now: Deployment): void {
+  const told = before === null ? "" : waitingLines(before, paint).join("\n");
+  const lines = waitingLines(now, paint).join("\n");
+  if (lines !== "" && lines !== told) note(lines);
+}
+
+function printLine(context: Context, line: LogLine, deployment: Deployment | null): void {
   if (context.json) context.printJson(line);
-  else context.print(harmless(line.text));
+  else context.print(logText(line, deployment));
 }

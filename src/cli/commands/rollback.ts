@@ -1,6 +1,7 @@
-import { usageError } from "../arguments.ts";
+import { positiveNumber, usageError } from "../arguments.ts";
 import { postOnce } from "../client/trigger.ts";
 import { type Command, ENVIRONMENT_OPTION, PROJECT_OPTION } from "../command.ts";
+import type { Context } from "../context.ts";
 import { EXIT } from "../exit-code.ts";
 import { formatDuration } from "../terminal/quantity.ts";
 import { createScreen } from "../terminal/screen.ts";
@@ -19,6 +20,9 @@ export const rollback: Command = {
   options: {
     env: { ...ENVIRONMENT_OPTION, help: "required: which environment" },
     project: { ...PROJECT_OPTION, help: "required when there are several" },
+    "pull-request": { type: "string", value: "number", help: "with --env preview: of this pull request" },
+    branch: { type: "string", short: "b", value: "name", help: "with --env preview: of this branch" },
+    stepped: { type: "boolean", help: "by the weights of its canary instead of at once" },
     reason: { type: "string", value: "text", help: "for the record" },
   },
   examples: [
@@ -35,11 +39,15 @@ export const rollback: Command = {
     }
     const project = args.text("project");
     const target = args.positionals[0];
-    const reason = args.text("reason");
+    const [reason, branch] = [args.text("reason"), args.text("branch")];
+    const pullRequest = positiveNumber(args, "pull-request");
     const body = {
       environment,
       ...(project === null ? {} : { project }),
       ...(target === undefined ? {} : { targetDeploymentId: target }),
+      ...(pullRequest === null ? {} : { pullRequest }),
+      ...(branch === null ? {} : { branch }),
+      ...(args.flag("stepped") ? { stepped: true } : {}),
       ...(reason === null ? {} : { reason }),
     };
     const screen = createScreen(context.io);
@@ -55,16 +63,23 @@ export const rollback: Command = {
       );
       screen.moving(null);
       if (context.json) context.printJson(done);
-      else {
-        const from = done.rolledBack.length === 0 ? "" : `, instead of ${done.rolledBack.join(", ")}`;
-        const took = context.paint.dim(formatDuration(done.durationMs));
-        context.print(
-          `${context.paint.green("✓")} ${done.deploymentId} serves ${environment} again${from}  ${took}`,
-        );
-      }
+      else tellRolledBack(context, environment, done);
       return EXIT.ok;
     } finally {
       screen.close();
     }
   },
 };
+
+function tellRolledBack({ paint, print, note }: Context, environment: string, done: RolledBack): void {
+  const { deploymentId, rolledBack, state, durationMs } = done;
+  const others = rolledBack.join(", ");
+  if (state === "rolling_back") {
+    print(`${paint.green("✓")} ${environment} goes back to ${deploymentId} by steps, from ${others}`);
+    note(`  watch it:  ${paint.cyan(`signalbox status ${rolledBack[0] ?? deploymentId} --watch`)}`);
+    return;
+  }
+  const from = rolledBack.length === 0 ? "" : `, instead of ${others}`;
+  const took = paint.dim(formatDuration(durationMs));
+  print(`${paint.green("✓")} ${deploymentId} serves ${environment} again${from}  ${took}`);
+}

@@ -11,7 +11,7 @@ import { createProgress } from "../terminal/progress.ts";
 import { formatAge, formatDuration } from "../terminal/quantity.ts";
 import { createScreen } from "../terminal/screen.ts";
 import { formatTable } from "../terminal/table.ts";
-import { outcomeCode, tellVerdict, watchDeployment } from "../watch.ts";
+import { outcomeCode, tellVerdict, tellWaiting, waitsWithPeople, watchDeployment } from "../watch.ts";
 
 export const status: Command = {
   name: "status",
@@ -19,6 +19,8 @@ export const status: Command = {
   positionals: { usage: "[deployment]", max: 1 },
   options: {
     watch: { type: "boolean", short: "w", help: "follow to the end; the exit code is the deployment's" },
+    wait: { type: "boolean", help: "with --watch: wait for people too, where stderr is no terminal" },
+    "no-wait": { type: "boolean", help: "with --watch: exit 7 where it waits for a person" },
     project: { ...PROJECT_OPTION, help: "only this project" },
     env: { ...ENVIRONMENT_OPTION, help: "only this environment" },
   },
@@ -28,7 +30,8 @@ export const status: Command = {
     const named = args.positionals[0] ?? null;
     if (args.flag("watch")) {
       const id = named ?? (await newestInProgress(context, filters));
-      if (id !== null) return interruptible(context.io, (signal) => watch(context, id, signal));
+      const leave = !waitsWithPeople(context, args);
+      if (id !== null) return interruptible(context.io, (signal) => watch(context, id, { signal, leave }));
       context.note("Nothing is being deployed.");
     }
     if (named === null) return showAll(context, filters);
@@ -64,10 +67,10 @@ async function showAll(context: Context, filters: Filters): Promise<number> {
 }
 
 function row({ clock, paint }: Context, deployment: Deployment): string[] {
-  const preview = deployment.environment === "preview" && deployment.branch !== null;
+  const of = deployment.pullRequest ? `#${deployment.pullRequest}` : deployment.branch;
   return [
     deployment.project,
-    preview ? `preview (${deployment.branch})` : deployment.environment,
+    deployment.environment === "preview" && of !== null ? `preview (${of})` : deployment.environment,
     stateText(deployment.state, paint),
     formatAge(deployment.createdAt, clock.now()),
     commitText(deployment),
@@ -83,11 +86,20 @@ async function newestInProgress(context: Context, filters: Filters): Promise<str
   return deployments.find((deployment) => !isSettled(deployment))?.id ?? null;
 }
 
-async function watch(context: Context, id: string, signal: AbortSignal): Promise<number> {
+async function watch(
+  context: Context,
+  id: string,
+  watching: { signal: AbortSignal; leave: boolean },
+): Promise<number> {
   const screen = createScreen(context.io);
   const progress = createProgress({ ...context, screen, isTTY: context.io.isTTY });
   try {
-    const ended = await watchDeployment(context, progress, id, signal);
+    const ended = await watchDeployment(context, progress, id, watching);
+    if (!isSettled(ended)) {
+      tellWaiting(context, ended);
+      if (context.json) context.printJson({ deployment: ended });
+      return EXIT.waiting;
+    }
     const tookMs =
       new Date(ended.finishedAt ?? ended.updatedAt).getTime() - new Date(ended.createdAt).getTime();
     tellVerdict(context, progress, ended, formatDuration(tookMs));

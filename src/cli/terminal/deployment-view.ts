@@ -3,6 +3,8 @@ import type { Paint } from "./paint.ts";
 import { phaseLines } from "./phases.ts";
 import { phaseText } from "./progress.ts";
 import { formatAge } from "./quantity.ts";
+import { serviceLines, verdictText } from "./rollout-view.ts";
+import { waitingLines } from "./waiting.ts";
 import { cutToWidth, harmless } from "./width.ts";
 
 /** A deployment's state in the colour of its meaning. */
@@ -31,6 +33,7 @@ export function deploymentLines(deployment: Deployment, now: Date, paint: Paint)
     ["started", `${formatAge(deployment.createdAt, now)} ago${by(deployment)}`],
     ["reason", deployment.reason === null ? null : harmless(deployment.reason)],
     ["rollback of", deployment.rollbackOf],
+    ["problem", deployment.problem ? harmless(deployment.problem) : null],
   ];
   const lines = fields.flatMap(([name, value]) =>
     value === null ? [] : [`${paint.dim(name.padEnd(12))} ${value}`],
@@ -41,7 +44,16 @@ export function deploymentLines(deployment: Deployment, now: Date, paint: Paint)
   const phases = phaseLines(deployment).map(
     (line) => `  ${phaseText(paint, line.outcome, line.label, line.durationMs)}`,
   );
-  return phases.length === 0 ? lines : [...lines, "", ...phases];
+  const waiting = waitingLines(deployment, paint);
+  const parts = [serviceLines(deployment, paint), phases, verdictLines(deployment, paint), waiting];
+  return [...lines, ...parts.flatMap((part) => (part.length === 0 ? [] : ["", ...part]))];
+}
+
+const VERDICTS_SHOWN = 5;
+
+function verdictLines({ rollout }: Deployment, paint: Paint): string[] {
+  const last = rollout?.verdicts.slice(-VERDICTS_SHOWN) ?? [];
+  return last.map((verdict) => `  ${verdictText(verdict, paint)}`);
 }
 
 /** Cells of one row of `list`. */

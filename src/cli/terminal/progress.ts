@@ -3,8 +3,9 @@ import { type Deployment, isSettled, type LogLine } from "../client/deployment.t
 import type { Paint } from "./paint.ts";
 import { type PhaseLine, phaseLines, weightText } from "./phases.ts";
 import { formatBar, formatDuration } from "./quantity.ts";
+import { logText, servicesText, verdictText } from "./rollout-view.ts";
 import type { Screen } from "./screen.ts";
-import { harmless } from "./width.ts";
+import { waitingLines } from "./waiting.ts";
 
 /** Tells a deployment's course: a line for each phase when it is over, and a moving one for the present. */
 export type Progress = {
@@ -33,16 +34,23 @@ type Deps = {
 export function createProgress(deps: Deps): Progress {
   const { screen } = deps;
   let lastLogs: LogLine[] = [];
-  const phases = createPhaseTeller(deps, () => lastLogs.at(-1) ?? null);
+  let known: Deployment | null = null;
+  const tail = () => lastLogs.map((line) => logText(line, known));
+  const phases = createPhaseTeller(deps, () => tail().at(-1) ?? null);
+  const rollout = createRolloutTeller(deps);
   return {
     step: (label) => beginStep(deps, label),
-    deployment: (deployment) => phases(deployment),
+    deployment(deployment) {
+      known = deployment;
+      phases(deployment);
+      rollout(deployment);
+    },
     log(line) {
       lastLogs = [...lastLogs, line].slice(-TAIL_LINES);
     },
     note: (text) => screen.line(text),
     stop: () => screen.moving(null),
-    tail: () => lastLogs.map((line) => harmless(line.text)),
+    tail,
   };
 }
 
@@ -67,7 +75,7 @@ function beginStep({ screen, paint, clock }: Deps, first: string): ReturnType<Pr
 }
 
 /** Returns what takes every new version of the deployment, and writes what is new in it. */
-function createPhaseTeller(deps: Deps, lastLog: () => LogLine | null): (next: Deployment) => void {
+function createPhaseTeller(deps: Deps, lastLog: () => string | null): (next: Deployment) => void {
   const { screen, paint, clock } = deps;
   let told = 0;
   let present = "";
@@ -84,7 +92,7 @@ function createPhaseTeller(deps: Deps, lastLog: () => LogLine | null): (next: De
     }
     if (isSettled(next)) return screen.moving(null);
     if (now === undefined) return;
-    const share = weightText(next);
+    const share = shareText(next);
     const text = share === null ? `${now.label} …` : `${now.label}: ${share}`;
     if (present !== `${told} ${text}`) {
       present = `${told} ${text}`;
@@ -99,23 +107,46 @@ function createPhaseTeller(deps: Deps, lastLog: () => LogLine | null): (next: De
   };
 }
 
+/** Writes what is judged badly, and what a person has to do, each once. */
+function createRolloutTeller({ screen, paint }: Deps): (next: Deployment) => void {
+  let verdictsUntil = "";
+  let waiting = "";
+  return (next) => {
+    const verdicts = next.rollout?.verdicts ?? [];
+    for (const verdict of verdicts.filter(({ at }) => at > verdictsUntil)) {
+      if (verdict.is !== "pass") screen.line(`  ${verdictText(verdict, paint)}`);
+    }
+    verdictsUntil = verdicts.at(-1)?.at ?? verdictsUntil;
+    const lines = waitingLines(next, paint);
+    const text = lines.join("\n");
+    if (text !== waiting) for (const line of lines) screen.line(line);
+    waiting = text;
+  };
+}
+
+/** The share of the traffic, of several services of each; null where there is none to tell. */
+function shareText(deployment: Deployment): string | null {
+  const each = deployment.state === "shifting" ? servicesText(deployment) : null;
+  return each ?? weightText(deployment);
+}
+
 function phaseStart(deployment: Deployment): string {
   return deployment.phases.findLast((phase) => phase.state === deployment.state)?.at ?? deployment.updatedAt;
 }
 
 function movingText(
   { paint, clock }: Deps,
-  shown: { deployment: Deployment; now: PhaseLine; spinner: string; log: LogLine | null; sinceMs: number },
+  shown: { deployment: Deployment; now: PhaseLine; spinner: string; log: string | null; sinceMs: number },
 ): string {
   const { deployment, log } = shown;
   const head = `${paint.cyan(shown.spinner)} ${shown.now.label}`;
   const elapsedMs = clock.monotonicMs() - shown.sinceMs;
   const elapsed = paint.dim(formatDuration(Math.floor(elapsedMs / 100) * 100));
-  const share = weightText(deployment);
+  const share = shareText(deployment);
   if (share !== null) {
     return `${head}  ${formatBar((deployment.weight ?? 0) / 100, BAR_WIDTH)} ${share}  ${elapsed}`;
   }
-  const tail = deployment.state === "building" && log !== null ? paint.dim(`  │ ${harmless(log.text)}`) : "";
+  const tail = deployment.state === "building" && log !== null ? paint.dim(`  │ ${log}`) : "";
   return `${head}  ${elapsed}${tail}`;
 }
 
