@@ -49,14 +49,14 @@ async function closeWithin(
 ): Promise<string[]> {
   const now = deps.clock.now();
   const place = await tx.place(projectId, slot);
-  const open = place.filter((each) => each.cleanup === null);
+  // While traffic moves, what it moves between stays as it is: the next look closes it.
+  const moves = place.some(({ state }) => state === "rolling_back" || state === "shifting");
+  const open = place.filter(({ state, cleanup }) => (moves ? state === "queued" : cleanup === null));
   for (const each of open) {
     if (each.state === "live") {
-      const columns = { reason, hint: null, weight: 0, cleanup: "vacate", wakeAt: null } as const;
-      await moveNeighbour(tx, each, "superseded", now, columns);
-    } else if (each.state === "rolling_back" || each.state === "shifting") {
-      // It is in the middle of moving traffic; that ends first, and the next look closes it.
-      continue;
+      const services = each.services.map((service) => ({ ...service, weight: 0 }));
+      const over = { services, weight: 0, contractAt: null, cleanup: "vacate" } as const;
+      await moveNeighbour(tx, each, "superseded", now, { ...over, reason, hint: null, wakeAt: null });
     } else if (each.state === "queued" || isActive(each.state)) {
       if (!(await stopWithin(deps, tx, each, reason, actor))) throw new LedgerConflict("conflict", each.id);
     } else {

@@ -11,7 +11,8 @@ import { systemClock } from "../foundation/clock.ts";
 import { silentLog } from "../foundation/log.ts";
 import { LEASE_MS } from "./change.ts";
 import { followLogs, MAX_LINES } from "./follow-logs.ts";
-import { createStore, loadDeployment } from "./store.ts";
+import { createLedger } from "./ledger-postgres.ts";
+import { createStore } from "./store.ts";
 
 let stand: Stand;
 beforeAll(async () => {
@@ -73,7 +74,8 @@ test("status as JSON pages through the log by nextLog", async () => {
 const follow = (deps: { logs: Parameters<typeof followLogs>[0]["target"]["logs"] }, id: string) =>
   followLogs(
     { db: stand.db, clock: systemClock, log: silentLog, target: deps },
-    { id, targetDeploymentId: "dpl_x" },
+    id,
+    [{ service: "app", targetDeploymentId: "dpl_x" }],
     new AbortController().signal,
   );
 const textsOf = async (id: string) =>
@@ -106,6 +108,25 @@ test("a log that breaks off is read on, and two copiers at once make no duplicat
   expect(await textsOf(id)).toEqual(["a", "b\ufffdb", "c"]);
 });
 
+test("the logs of several services are one, each line with its service's name and none twice", async () => {
+  const id = await idWithoutLog();
+  const logs = async function* (release: string) {
+    yield line(`${release} one`);
+    yield line(`${release} two`);
+  };
+  const builds = [
+    { service: "api", targetDeploymentId: "dpl_a" },
+    { service: "web", targetDeploymentId: "dpl_w" },
+  ];
+  const deps = { db: stand.db, clock: systemClock, log: silentLog, target: { logs } };
+  for (let copier = 0; copier < 2; copier++) await followLogs(deps, id, builds, new AbortController().signal);
+  const { body } = await stand.http(stand.as.viewer).get(`/status/${id}`);
+  const lines = body.logs.map(
+    ({ service, text }: { service: string; text: string }) => `${service}: ${text}`,
+  );
+  expect(lines.toSorted()).toEqual(["api: dpl_a one", "api: dpl_a two", "web: dpl_w one", "web: dpl_w two"]);
+});
+
 test("an endless log is cut, and says so", async () => {
   const id = await idWithoutLog();
   const logs = async function* () {
@@ -122,7 +143,11 @@ test("a stale owner can do nothing: after its lease passed on, its writes are re
   let now = new Date("2030-01-01T00:00:00Z");
   const clock = { ...systemClock, now: () => now };
   const store = (workerId: string) =>
-    createStore({ db: stand.db, clock, workerId, jobs: { add: async () => {} } });
+    createStore({
+      ledger: createLedger({ db: stand.db, clock, jobs: { add: async () => {} } }),
+      clock,
+      workerId,
+    });
   const [a, b] = [store("a"), store("b")];
   stand.world.prepareGate = new Promise(() => {});
   const id = await trigger(stand, { project: "fenced" });
@@ -137,7 +162,7 @@ test("a stale owner can do nothing: after its lease passed on, its writes are re
   expect(await a.commit(first, { to: "failed", reason: "stale" })).toBe("conflict");
   expect(await a.commit(first, { patch: { weight: 50 } })).toBe("conflict");
   await a.release(first);
-  expect(await loadDeployment(stand.db, id)).toMatchObject({
+  expect(await stand.engine.deps.ledger.load(id)).toMatchObject({
     state: "preparing",
     weight: 0,
     leaseUntil: second.leaseUntil,
@@ -159,7 +184,7 @@ test("what a dead owner left is taken over by another control plane", async () =
   const another = await stand.startAnother();
   stand.world.prepareGate = Promise.resolve();
   await stand.engine.close();
-  const view = async () => (await loadDeployment(stand.db, id))?.state;
+  const view = async () => (await stand.engine.deps.ledger.load(id))?.state;
   await expect.poll(view, { timeout: 30_000 }).toBe("live");
   await another.close();
 });

@@ -7,7 +7,7 @@ import { configJsonSchema } from "./config.ts";
 const ROOT = resolve(import.meta.dirname, "../..");
 const SCHEMA = resolve(ROOT, "schemas/signalbox.schema.json");
 
-it("the shipped JSON Schema is the one that the code validates by (stale? `vitest run -u src/projects`)", async () => {
+it("the shipped JSON Schema is the one that the code validates by (stale? `vitest run src/projects -u`)", async () => {
   const formatted = execFileSync(
     resolve(ROOT, "node_modules/.bin/biome"),
     ["format", "--stdin-file-path=signalbox.schema.json"],

@@ -35,51 +35,61 @@ function problemsOf(source: string) {
 describe("signalbox.yaml", () => {
   it("accepts every block, and resolves an environment over the common settings", () => {
     const config = requireConfig(FULL);
-    expect(resolvePlan(config, "production")).toEqual({
-      settings: {
-        framework: "vite",
-        installCommand: "npm ci",
-        buildCommand: "npm run build",
-        outputDirectory: "dist",
-        rootDirectory: "web",
-        startCommand: "node server.js",
-      },
-      env: { PORT: "3000", DEBUG: "false", API_URL: "https://prod.example.com" },
+    expect(resolvePlan(config, "production")).toMatchObject({
+      services: [
+        {
+          name: "app",
+          settings: {
+            framework: "vite",
+            installCommand: "npm ci",
+            buildCommand: "npm run build",
+            outputDirectory: "dist",
+            rootDirectory: "web",
+            startCommand: "node server.js",
+          },
+          env: { PORT: "3000", DEBUG: "false", API_URL: "https://prod.example.com" },
+          health: {
+            checks: [{ type: "http", path: "/healthz", expectStatus: [200, 204], contains: null }],
+            timeoutMs: 2_000,
+            intervalMs: 250,
+            minHealthyMs: 10_000,
+            graceMs: 0,
+            deadlineMs: 60_000,
+          },
+        },
+      ],
       strategy: {
         kind: "canary",
         steps: [
           { weight: 10, bakeMs: 30_000 },
           { weight: 50, bakeMs: 60_000 },
         ],
-        maxErrorRate: 0.05,
-        minRequests: 20,
-      },
-      health: {
-        path: "/healthz",
-        timeoutMs: 2_000,
-        intervalMs: 250,
-        minHealthyMs: 10_000,
-        deadlineMs: 60_000,
-        expectStatus: [200, 204],
+        analysis: { maxErrorRate: 0.05, minRequests: 20 },
       },
     });
     expect(resolvePlan(config, "staging").strategy).toEqual({ kind: "instant" });
-    expect(resolvePlan(config, "preview").health.minHealthyMs).toBe(3_000);
+    expect(resolvePlan(config, "preview").services[0]?.health.minHealthyMs).toBe(3_000);
   });
 
   it("needs nothing: no file and an empty file mean the defaults", () => {
+    const health = {
+      checks: [{ type: "http", path: "/", expectStatus: [200, 399], contains: null }],
+      timeoutMs: 5_000,
+      intervalMs: 500,
+      minHealthyMs: null,
+      graceMs: 0,
+      deadlineMs: 120_000,
+    };
     const defaults = {
-      settings: {},
+      services: [{ name: "app", settings: {}, env: {}, health }],
       env: {},
       strategy: { kind: "instant" },
-      health: {
-        path: "/",
-        timeoutMs: 5_000,
-        intervalMs: 500,
-        minHealthyMs: null,
-        deadlineMs: 120_000,
-        expectStatus: [200, 399],
-      },
+      gate: { approvals: null, waitMs: 0 },
+      progressDeadlineMs: null,
+      rollbackWindowMs: 3_600_000,
+      steppedRollback: false,
+      drainMs: 0,
+      migrations: null,
     };
     for (const source of [null, "", "# nothing yet\n", "---\n"]) {
       expect(resolvePlan(requireConfig(source), "production")).toEqual(defaults);

@@ -24,6 +24,7 @@ import {
   requireConfig,
   reupload,
 } from "./index.ts";
+import { migrationsIn } from "./prepare.ts";
 
 const sha1 = (content: string) => createHash("sha1").update(content).digest("hex");
 const never = new AbortController().signal;
@@ -98,6 +99,7 @@ const input = (source: { git: string } | { tree: string }) => ({
   environment: "staging" as const,
   source,
   branch: null,
+  pullRequest: null,
   commit: { sha: null, message: null, dirty: false },
 });
 
@@ -108,12 +110,18 @@ describe("preparing a git source", () => {
     const prepared = await run(input({ git: origin }), never);
     expect(prepared).toMatchObject({
       files: [{ path: "index.html", sha1: sha1("hello") }, { path: CONFIG_FILE }],
-      settings: { outputDirectory: "dist" },
-      env: { A: "b" },
-      strategy: { kind: "instant" },
+      services: [
+        {
+          name: "app",
+          targetProject: "shop",
+          targetProjectId: "prj_1",
+          settings: { outputDirectory: "dist" },
+          env: { A: "b" },
+        },
+      ],
+      plan: { strategy: { kind: "instant" }, schema: null },
       branch: "main",
       commit: { sha, message: "A change", dirty: false },
-      targetProjectId: "prj_1",
     });
     expect(uploaded.toSorted()).toEqual([CONFIG, "hello"].toSorted());
     uploaded = [];
@@ -146,7 +154,7 @@ describe("preparing a tree", () => {
     { path: "index.html", sha1: sha1("hello"), size: 5, mode: 0o100644 },
     { path: CONFIG_FILE, sha1: sha1(CONFIG), size: CONFIG.length, mode: 0o100644 },
   ];
-  const send = async () => {
+  const send = async (config = CONFIG, sent = files) => {
     const projectIdOf = async (name: string) => (await getProject(db, name)).id;
     const sources = {
       db,
@@ -155,14 +163,18 @@ describe("preparing a tree", () => {
       configFile: CONFIG_FILE,
       checkConfig: requireConfig,
     };
-    return (await createTree(sources, actor, { project: "shop", files, config: CONFIG })).tree;
+    return (await createTree(sources, actor, { project: "shop", files: sent, config })).tree;
   };
 
   it("takes it as it was sent, and remembers a project that the target made anew", async () => {
     const tree = await send();
     givenId = "prj_2";
     const prepared = await prepare(deps())({ ...input({ tree }), branch: "dev" }, never);
-    expect(prepared).toMatchObject({ files, env: { A: "b" }, branch: "dev", targetProjectId: "prj_2" });
+    expect(prepared).toMatchObject({
+      files,
+      services: [{ env: { A: "b" }, targetProjectId: "prj_2" }],
+      branch: "dev",
+    });
     expect((await getProject(db, "shop")).targetProjectId).toBe("prj_2");
   });
 
@@ -189,5 +201,89 @@ describe("preparing a tree", () => {
       code: "not_found",
       hint: expect.stringContaining('"shop"'),
     });
+  });
+
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: as people write it
+  const OWN_NAME = "${PULL_REQUEST}:${BRANCH}";
+  const SERVICES = [
+    "services:",
+    `  api: { build: { root: api }, env: { NAME: "${OWN_NAME}" } }`,
+    "  web: { build: { root: web } }",
+  ].join("\n");
+  const tree = (contents: Record<string, string>) =>
+    Object.entries({ ...contents, [CONFIG_FILE]: SERVICES }).map(([path, content]) => ({
+      path,
+      sha1: sha1(content),
+      size: content.length,
+      mode: 0o100644,
+    }));
+  const CONTENTS = {
+    "api/index.js": "a",
+    "web/index.html": "w",
+    "package-lock.json": "l",
+    "db/expand/2.sql": "2",
+    "db/expand/10.sql": "10",
+    "db/expand/old/1.sql": "1",
+    "db/expand/readme.md": "r",
+    "db/contract/3.sql": "3",
+  };
+
+  it("makes a project of the target for each service", async () => {
+    const prepared = await prepare(deps())(input({ tree: await send(SERVICES, tree(CONTENTS)) }), never);
+    expect(prepared.services.map(({ name, targetProject }) => [name, targetProject])).toEqual([
+      ["api", "shop-api"],
+      ["web", "shop-web"],
+    ]);
+    // The id of the project's own is not overwritten by a service's.
+    expect((await getProject(db, "shop")).targetProjectId).toBe("prj_2");
+  });
+
+  it("takes a folder's own .sql files for migrations, in the order of their bytes", () => {
+    expect(migrationsIn(tree(CONTENTS), "db/expand")).toEqual(["10.sql", "2.sql"]);
+    expect(migrationsIn(tree(CONTENTS), "./db/contract/")).toEqual(["3.sql"]);
+    expect(migrationsIn(tree(CONTENTS), null)).toEqual([]);
+  });
+
+  it("gives a service the same inputs until something changes that its build depends on", async () => {
+    const inputs = async (contents: Record<string, string>) => {
+      const prepared = await prepare(deps())(input({ tree: await send(SERVICES, tree(contents)) }), never);
+      return prepared.services.map((service) => service.inputs);
+    };
+    const [api, web] = await inputs(CONTENTS);
+    expect(await inputs({ ...CONTENTS, "web/index.html": "w2" })).toEqual([
+      api,
+      expect.not.stringMatching(`${web}`),
+    ]);
+    const all = await inputs({ ...CONTENTS, "package-lock.json": "l2" });
+    expect([all[0] === api, all[1] === web]).toEqual([false, false]);
+  });
+
+  it("puts a preview's own number and branch into its variables", async () => {
+    const place = { environment: "preview", pullRequest: 7, branch: "Fix/It now" } as const;
+    const tree_ = await send(SERVICES, tree(CONTENTS));
+    const prepared = await prepare(deps())({ ...input({ tree: tree_ }), ...place }, never);
+    expect(prepared.services[0]?.env).toEqual({ NAME: "7:fix_it_now" });
+    const staging = await prepare(deps())(input({ tree: tree_ }), never);
+    expect(staging.services[0]?.env).toEqual({ NAME: OWN_NAME });
+  });
+
+  it("refuses a service whose name at the target is another project's", async () => {
+    await createProject({ db, clock: systemClock, ids: randomIds }, actor, { name: "store" });
+    await createProject({ db, clock: systemClock, ids: randomIds }, actor, { name: "store-web" });
+    const sources = {
+      db,
+      clock: systemClock,
+      projectIdOf: async (name: string) => (await getProject(db, name)).id,
+      configFile: CONFIG_FILE,
+      checkConfig: requireConfig,
+    };
+    const sent = await createTree(sources, actor, {
+      project: "store",
+      files: tree(CONTENTS),
+      config: SERVICES,
+    });
+    await expect(
+      prepare(deps())({ ...input({ tree: sent.tree }), project: "store" }, never),
+    ).rejects.toMatchObject({ code: "unprocessable", hint: expect.stringContaining("Rename") });
   });
 });

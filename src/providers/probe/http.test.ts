@@ -117,7 +117,7 @@ test("a websocket probe asks for the upgrade at its path; any other answer is it
   app.close();
 });
 
-test("a websocket that is never answered is given up at its timeout, and so is a connection that never speaks", async () => {
+test("a websocket that is never answered is given up at its timeout", async () => {
   const app = createServer(() => {}).listen(0, "127.0.0.1");
   await once(app, "listening");
   app.on("upgrade", () => {});
