@@ -60,7 +60,7 @@ export function checkInvariants(world: World): void {
     const sum = Object.values(traffic).reduce((total, weight) => total + weight, 0);
     assert.equal(sum, 100, `weights of ${place} sum to ${sum}`);
   }
-  assert.deepEqual(world.violations, []);
+  assert.ok(world.violations.length === 0, world.violations[0]);
   const live = new Map<string, Deployment>();
   const moving = new Set<string>();
   for (const row of world.ledger.rows.deployments.values()) {
@@ -91,11 +91,8 @@ export function checkRest(world: World): void {
   checkInvariants(world);
   const all = [...world.ledger.rows.deployments.values()];
   const open = all.filter((row) => !isSettled(row.state) || row.cleanup || row.contractAt);
-  assert.deepEqual(
-    open.map((row) => `${row.id} ${row.state} ${row.cleanup} ${row.contractAt}`),
-    [],
-    "not at rest",
-  );
+  const names = open.map((row) => `${row.id} ${row.state} ${row.cleanup ?? row.contractAt ?? ""}`.trim());
+  assert.equal(open.length, 0, `not at rest: ${names.join(", ")}`);
   for (const row of all) {
     if (row.state === "failed")
       assert.ok(row.reason && row.hint, `${row.id} failed without saying why and what to do`);
@@ -105,7 +102,8 @@ export function checkRest(world: World): void {
     assert.ok(world.ledger.rows.deployments.has(id), `${id} was acknowledged and is lost`);
   const audited = world.ledger.rows.audit.filter(({ action }) => action === "deployment.trigger");
   assert.equal(audited.length, all.length, "a deployment without its audit entry");
-  assert.deepEqual([...world.target.held], [], "requests are held, and nobody will let them go");
+  const held = [...world.target.held];
+  assert.equal(held.length, 0, `requests of ${held.join(", ")} are held, and nobody will let them go`);
   const built = world.target.effects.flatMap((effect) => /^build (.+)/.exec(effect)?.[1] ?? []);
   assert.equal(new Set(built).size, built.length, "something was built twice");
   const files = world.migrated.map(({ name }) => name);
