@@ -227,6 +227,14 @@ async function rollback(
   }
 }
 
+/** What may have been there when somebody looked: each other in one thing that an approval is bound to. */
+const FORMER: readonly ((now: Deployment) => Deployment)[] = [
+  (now) => ({ ...now, commit: { ...now.commit, sha: "another" } }),
+  (now) => ({ ...now, services: now.services.map((each) => ({ ...each, targetDeploymentId: "dpl_other" })) }),
+  (now) => ({ ...now, services: now.services.map((each) => ({ ...each, inputs: "other" })) }),
+  (now) => ({ ...now, plan: now.plan && { ...now.plan, gate: { ...now.plan.gate, waitMs: 1 } } }),
+];
+
 function decide(
   world: World,
   to: Deployment,
@@ -237,7 +245,8 @@ function decide(
   world.people.approvals.push({
     id: `apr_${++world.time.ids}`,
     deploymentId: to.id,
-    digest: stale ? "what it was before" : approvalDigest(to),
+    digest: approvalDigest(stale ? world.random.pick(FORMER)(to) : to),
+    stale,
     decision,
     actorId: by,
     actorName: by,

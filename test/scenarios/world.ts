@@ -64,7 +64,8 @@ export const PROJECT = { id: "prj_sim", name: "shop" };
 
 /** What people have said, as the gates' tables would have it. */
 export type People = {
-  approvals: Approval[];
+  /** `stale`: of something else than what is there. */
+  approvals: (Approval & { stale: boolean })[];
   locks: Lock[];
   breakGlass: BreakGlass[];
 };
@@ -132,11 +133,15 @@ export function createWorld(options: { seed: number; faults: (random: Random) =>
     /** Found inside a port, where the engine would take an exception for the vendor's fault. */
     violations: [] as string[],
     acknowledged: new Set<string>(),
+    /** Deployments that were seen to take traffic. */
+    shifted: new Set<string>(),
     tokens: new Map<string, number>(),
     /** Releases whose own address answered well, without a gap: since when. */
     healthySince: new Map<string, number>(),
     /** Releases that were given traffic, and when first. */
     served: new Map<string, number>(),
+    /** The last weight that each release was given. */
+    weights: new Map<string, number>(),
     counters: new Map<string, { requests: number; errors5xx: number }>(),
     /** What the application's database has been through. */
     migrated: [] as { name: string; phase: Phase; by: string; at: number }[],
