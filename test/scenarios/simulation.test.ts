@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { crashAt, NO_FAULTS } from "./faults.ts";
 import { complaint, firstLine, randomRun, runSeed } from "./random-run.ts";
 import { simulate } from "./simulation.ts";
-import { STORIES } from "./stories.ts";
+import { lockAfter, STORIES } from "./stories.ts";
 
 const statesOf = (end: readonly string[]) => end.map((line) => line.split(" ")[1]);
 
@@ -31,6 +31,13 @@ test.each(Object.entries(STORIES))(
   },
   120_000,
 );
+
+test("a lock that comes at any moment before traffic holds it, and it goes live all the same once that is over", async () => {
+  for (let turns = 1; turns <= 40; turns++) {
+    const { end } = await simulate({ seed: 1, actions: lockAfter(turns), faults: () => NO_FAULTS });
+    expect(statesOf(end), `lock after ${turns} turns`).toEqual(["live"]);
+  }
+});
 
 // One by hand: `npm run simulate -- --seed 123`; for longer: `npm run simulate -- --seconds 600`.
 const SEEDS = Array.from({ length: 1_000 }, (_, index) => index + 1);

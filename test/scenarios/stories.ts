@@ -126,6 +126,12 @@ export const STORIES: Readonly<Record<string, { actions: readonly Action[]; end:
   },
 };
 
+/** One deployment with a migration, locked for a while after so many turns. */
+export function lockAfter(turns: number): Action[] {
+  const app = { ...ONE, expand: MIGRATIONS.slice(0, 1), hold: true };
+  return [deploy(app), some(turns), { do: "lock", forMs: 60_000 }, settle];
+}
+
 /** A run of anything, out of a seed. */
 export function randomActions(random: Random): Action[] {
   return Array.from({ length: 3 + random.below(6) }, () => randomStep(random)).flat();
