@@ -40,7 +40,7 @@ test("the schema is expanded before traffic, with requests held for just that", 
   expect(stand().world.migrated).not.toContain(`contract ${done.id}`);
 });
 
-test("one that cannot be expanded fails with the reason, gets no traffic, and lets requests and release go", async () => {
+test("one that cannot be expanded fails with the reason, gets no traffic and lets all go", async () => {
   const good = await ship(stand(), here());
   schema({ hold });
   stand().world.failing = "expand";

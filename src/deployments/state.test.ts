@@ -16,7 +16,7 @@ test("the index that keeps a place for one deployment names exactly the active s
 });
 
 test("the diagram in the docs is the table's", () => {
-  expect(readFileSync("docs/deployment-states.md", "utf8")).toContain(stateDiagram());
+  expect(readFileSync("docs/deployments.md", "utf8")).toContain(stateDiagram());
 });
 
 test("every state can be reached, and from every unsettled one an end can be reached", () => {

@@ -1,6 +1,6 @@
 /**
  * Every state of a deployment, and the only states that each may move to. The types, the SQL check and the diagram
- * in docs/deployment-states.md derive from this table (a test compares them).
+ * in docs/deployments.md derive from this table (a test compares them).
  *
  * `superseded` and `rolled_back` are ends, with one door: a rollback puts such a release back into service.
  */

@@ -8,7 +8,12 @@ import { keyOf } from "./simulated-target.ts";
 import { appOf, HEALTH, PROJECT, ROLLBACK_WINDOW_MS, type World } from "./world.ts";
 
 /** Invariants 2 and 7 of ARCHITECTURE.md: no traffic to what is not proven, or not approved. */
-export function noteShift(world: World, { to }: Parameters<Target["shift"]>[0]): void {
+export function noteShift(world: World, { to, weight }: Parameters<Target["shift"]>[0]): void {
+  const before = world.weights.get(to) ?? 0;
+  const isWayUp = ownerOf(world, to)?.state === "shifting";
+  if (isWayUp && weight < before)
+    world.violations.push(`${to} was lowered from ${before} to ${weight} % on its way up`);
+  world.weights.set(to, weight);
   if (world.served.has(to)) return;
   const since = world.healthySince.get(to);
   const isProven = since !== undefined && world.time.now - since >= (HEALTH.minHealthyMs ?? 0);
@@ -26,6 +31,7 @@ export function noteRollback(world: World, to: string): void {
 /** Expand comes before traffic; contract only when the release before can not be gone back to any more. */
 export function noteMigration(world: World, row: Deployment, phase: Phase): void {
   if (phase === "expand") {
+    if (isLocked(world, row)) world.violations.push(`expand of ${row.id} while its environment is locked`);
     if (row.weight > 0) world.violations.push(`expand of ${row.id} after it took traffic`);
     return;
   }
@@ -39,6 +45,18 @@ function ownerOf(world: World, release: string): Deployment | undefined {
   return world.ledger.rows.deployments.get(id);
 }
 
+function isLocked({ people, time }: World, { id }: Deployment): boolean {
+  if (people.breakGlass.some((each) => each.deploymentId === id)) return false;
+  return people.locks.some(({ expiresAt }) => expiresAt === null || expiresAt.getTime() > time.now);
+}
+
+/** The gate has to be open at the last moment, not only when it was asked first. Locks come between turns only. */
+function noteTakingTraffic(world: World, row: Deployment): void {
+  if (row.state !== "shifting" || world.shifted.has(row.id)) return;
+  world.shifted.add(row.id);
+  assert.ok(!isLocked(world, row), `${row.id} takes traffic while its environment is locked`);
+}
+
 /** Counted here by itself, not by the gate's own code. */
 function missingApprovals({ people, apps }: World, deployment: Deployment): number {
   const required = apps.get(deployment.id)?.gate?.approvals?.required ?? 0;
@@ -47,6 +65,7 @@ function missingApprovals({ people, apps }: World, deployment: Deployment): numb
   const valid = people.approvals.filter(
     (each) =>
       each.deploymentId === deployment.id &&
+      !each.stale &&
       each.digest === digest &&
       each.decision === "approve" &&
       each.actorName !== deployment.actor,
@@ -60,13 +79,14 @@ export function checkInvariants(world: World): void {
     const sum = Object.values(traffic).reduce((total, weight) => total + weight, 0);
     assert.equal(sum, 100, `weights of ${place} sum to ${sum}`);
   }
-  assert.deepEqual(world.violations, []);
+  assert.ok(world.violations.length === 0, world.violations[0]);
   const live = new Map<string, Deployment>();
   const moving = new Set<string>();
   for (const row of world.ledger.rows.deployments.values()) {
     const token = world.tokens.get(row.id) ?? 0;
     assert.ok(row.leaseToken >= token, `the lease of ${row.id} went back from ${token} to ${row.leaseToken}`);
     world.tokens.set(row.id, row.leaseToken);
+    noteTakingTraffic(world, row);
     if (row.state === "releasing" || row.state === "shifting" || row.state === "rolling_back")
       moving.add(row.slot);
     if (row.state !== "live") continue;
@@ -91,11 +111,8 @@ export function checkRest(world: World): void {
   checkInvariants(world);
   const all = [...world.ledger.rows.deployments.values()];
   const open = all.filter((row) => !isSettled(row.state) || row.cleanup || row.contractAt);
-  assert.deepEqual(
-    open.map((row) => `${row.id} ${row.state} ${row.cleanup} ${row.contractAt}`),
-    [],
-    "not at rest",
-  );
+  const names = open.map((row) => `${row.id} ${row.state} ${row.cleanup ?? row.contractAt ?? ""}`.trim());
+  assert.equal(open.length, 0, `not at rest: ${names.join(", ")}`);
   for (const row of all) {
     if (row.state === "failed")
       assert.ok(row.reason && row.hint, `${row.id} failed without saying why and what to do`);
@@ -105,10 +122,27 @@ export function checkRest(world: World): void {
     assert.ok(world.ledger.rows.deployments.has(id), `${id} was acknowledged and is lost`);
   const audited = world.ledger.rows.audit.filter(({ action }) => action === "deployment.trigger");
   assert.equal(audited.length, all.length, "a deployment without its audit entry");
-  assert.deepEqual([...world.target.held], [], "requests are held, and nobody will let them go");
+  checkAudit(world);
+  const held = [...world.target.held];
+  assert.equal(held.length, 0, `requests of ${held.join(", ")} are held, and nobody will let them go`);
   const built = world.target.effects.flatMap((effect) => /^build (.+)/.exec(effect)?.[1] ?? []);
   assert.equal(new Set(built).size, built.length, "something was built twice");
   const files = world.migrated.map(({ name }) => name);
   assert.equal(new Set(files).size, files.length, "a migration was applied twice");
   for (const row of all) assert.ok(appOf(world, row.id), `${PROJECT.name} has a deployment nobody asked for`);
 }
+
+/** Invariant 9 for what people do to deployments that are there. */
+function checkAudit({ ledger }: World): void {
+  const { audit, intents, signals, deployments } = ledger.rows;
+  const entries = (...actions: string[]) => audit.filter(({ action }) => actions.includes(action)).length;
+  assert.equal(entries("deployment.rollback"), intents.length, "a rollback without its audit entry");
+  const told = entries(...SIGNALS.map((kind) => `deployment.${kind}`));
+  assert.equal(told, signals.length, "a signal without its audit entry");
+  const ended = (reason: string) => [...deployments.values()].filter((row) => row.reason?.startsWith(reason));
+  assert.ok(entries("deployment.cancel") >= ended("Canceled by ").length, "canceled without an audit entry");
+  const closed = ended("The pull request was closed").length;
+  assert.ok(closed === 0 || entries("place.close") > 0, "a preview was closed without an audit entry");
+}
+
+const SIGNALS = ["pause", "resume", "advance", "promote", "abort"];

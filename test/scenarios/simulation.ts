@@ -10,7 +10,7 @@ import { rollbackDeployment } from "../../src/deployments/rollback.ts";
 import { signalRollout } from "../../src/deployments/signal-rollout.ts";
 import { isSettled } from "../../src/deployments/state.ts";
 import { triggerDeployment } from "../../src/deployments/trigger.ts";
-import { AppError } from "../../src/foundation/errors.ts";
+import { AppError, messageOf } from "../../src/foundation/errors.ts";
 import type { Signal } from "../../src/rollouts/index.ts";
 import { Crash, type FaultPlan, type Victim } from "./faults.ts";
 import { checkRest } from "./invariants.ts";
@@ -48,6 +48,19 @@ export type Result = {
   readonly virtualMs: number;
 };
 
+/** A run that an invariant ended, with all that led to it. */
+export class Broken extends Error {
+  readonly trace: readonly string[];
+  readonly calls: number;
+  readonly virtualMs: number;
+  constructor(cause: unknown, world: World) {
+    super(messageOf(cause), { cause });
+    this.trace = [...world.faulty.trace, `-- ${messageOf(cause)}`];
+    this.calls = world.faulty.count;
+    this.virtualMs = world.time.now - T0;
+  }
+}
+
 const TURNS_TO_REST = 6_000;
 const TURNS_OF_PATIENCE = 400;
 const LONGEST_MS = 60 * 86_400_000;
@@ -66,9 +79,13 @@ export async function simulate(options: {
 }): Promise<Result> {
   const world = createWorld(options);
   world.letWork = (turns = 3) => work(world, turns);
-  for (const action of options.actions) await act(world, action);
-  await decideTheRest(world);
-  checkRest(world);
+  try {
+    for (const action of options.actions) await act(world, action);
+    await decideTheRest(world);
+    checkRest(world);
+  } catch (error) {
+    throw new Broken(error, world);
+  }
   const rows = [...world.ledger.rows.deployments.values()];
   return {
     calls: world.faulty.count,
@@ -210,6 +227,14 @@ async function rollback(
   }
 }
 
+/** What may have been there when somebody looked: each other in one thing that an approval is bound to. */
+const FORMER: readonly ((now: Deployment) => Deployment)[] = [
+  (now) => ({ ...now, commit: { ...now.commit, sha: "another" } }),
+  (now) => ({ ...now, services: now.services.map((each) => ({ ...each, targetDeploymentId: "dpl_other" })) }),
+  (now) => ({ ...now, services: now.services.map((each) => ({ ...each, inputs: "other" })) }),
+  (now) => ({ ...now, plan: now.plan && { ...now.plan, gate: { ...now.plan.gate, waitMs: 1 } } }),
+];
+
 function decide(
   world: World,
   to: Deployment,
@@ -220,7 +245,8 @@ function decide(
   world.people.approvals.push({
     id: `apr_${++world.time.ids}`,
     deploymentId: to.id,
-    digest: stale ? "what it was before" : approvalDigest(to),
+    digest: approvalDigest(stale ? world.random.pick(FORMER)(to) : to),
+    stale,
     decision,
     actorId: by,
     actorName: by,

@@ -89,6 +89,18 @@ export const STORIES: Readonly<Record<string, { actions: readonly Action[]; end:
     ],
     end: ["superseded", "live"],
   },
+  "approvals of something else do not count, and nobody's word is no approval": {
+    actions: [
+      deploy(ONE),
+      settle,
+      deploy({ ...ONE, gate: APPROVED }),
+      some(60),
+      { do: "approve", by: "ann", stale: true },
+      { do: "approve", by: "bob", stale: true },
+      settle,
+    ],
+    end: ["live", "rejected"],
+  },
   "a preview is closed, and nothing of it is left": {
     actions: [
       deploy(ONE, { pullRequest: 7 }),
@@ -114,6 +126,12 @@ export const STORIES: Readonly<Record<string, { actions: readonly Action[]; end:
   },
 };
 
+/** One deployment with a migration, locked for a while after so many turns. */
+export function lockAfter(turns: number): Action[] {
+  const app = { ...ONE, expand: MIGRATIONS.slice(0, 1), hold: true };
+  return [deploy(app), some(turns), { do: "lock", forMs: 60_000 }, settle];
+}
+
 /** A run of anything, out of a seed. */
 export function randomActions(random: Random): Action[] {
   return Array.from({ length: 3 + random.below(6) }, () => randomStep(random)).flat();
@@ -136,7 +154,7 @@ function randomStep(random: Random): Action[] {
     () => ({ do: "break_glass" }),
     () => ({ do: "lock", forMs: random.pick([5_000, 600_000]) }),
   ])();
-  return [action, some(random.pick([0, 3, 10, 40, 200]))];
+  return [action, some(random.pick([0, 3, 10, 40, 200, 1_500]))];
 }
 
 function randomApp(random: Random): App {
