@@ -1,6 +1,6 @@
 /**
  * `npm run simulate [-- --seconds 60] [--seed 1]`: random runs of the deployment engine in a simulated world, from the
- * seed on, until the time is over. `--seed` alone: that one, with its whole trace. Each seed is run twice, and both runs
+ * seed on, until the time is over. `--seed` alone: that one, with its whole trace. Each seed is run twice, and both
  * must be the same. A line for each failure says how to see it again; the exit code is then 1.
  */
 import { parseArgs } from "node:util";

@@ -11,6 +11,7 @@
 import { join } from "node:path";
 import { createDatabase, createPool } from "../foundation/db.ts";
 import { migrate } from "../foundation/migrate.ts";
+import { createSecretBox, readOrCreateKey } from "../foundation/secret-box.ts";
 import { createDockApp } from "./api/app.ts";
 import { buildDeployment, DockClosing } from "./deployments/build-deployment.ts";
 import { createBuildQueue } from "./deployments/build-queue.ts";
@@ -24,7 +25,6 @@ import { appSpec } from "./releases/app-spec.ts";
 import { createKeeper } from "./releases/keeper.ts";
 import { startUpkeep } from "./releases/upkeep.ts";
 import type { DockTables } from "./rows.ts";
-import { createSecretBox, readOrCreateKey } from "../foundation/secret-box.ts";
 import { createFileStore } from "./store/file-store.ts";
 import { gatewayLink } from "./traffic/gateway-link.ts";
 import { createPublisher, type Publisher } from "./traffic/publisher.ts";

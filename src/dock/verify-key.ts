@@ -1,6 +1,6 @@
 import { AppError } from "../foundation/errors.ts";
-import type { DockDatabase } from "./rows.ts";
 import type { SecretBox } from "../foundation/secret-box.ts";
+import type { DockDatabase } from "./rows.ts";
 
 const CONTEXT = "key-check";
 

@@ -17,6 +17,8 @@ export type Fault =
   | "duplicate"
   /** The process is suspended before the call for longer than its lease; others go on meanwhile. */
   | "stall"
+  /** A person takes the deployment over while the call is under way; its effect comes late, within the lease. */
+  | "overtaken"
   /** The database refuses the transaction because of another one (Postgres 40001). */
   | "serialization";
 
@@ -38,6 +40,7 @@ const ALL: readonly Fault[] = [
   "delay",
   "duplicate",
   "stall",
+  "overtaken",
   "serialization",
 ];
 
@@ -61,6 +64,8 @@ export type Faulty = {
   readonly elapse: (ms: number) => void;
   /** Lets the other workers take turns while this one is suspended. */
   readonly othersGoOn: (victim: Victim) => Promise<void>;
+  /** Lets a person act, and the other workers after them, while this one's call is under way. */
+  readonly overtake: (victim: Victim) => Promise<void>;
   /** Says what must hold, after every call that may change something. */
   readonly check: () => void;
 };
@@ -71,6 +76,8 @@ export type PortCall = {
   readonly repeatable: boolean;
   /** Others may go on before it. What is looked at side by side is not suspended: the order must be one. */
   readonly stallable: boolean;
+  /** Its effect may come after a person has decided otherwise. */
+  readonly overtakable: boolean;
   readonly writes: boolean;
   /** A transaction: it may be refused because of another one. */
   readonly serializable: boolean;
@@ -108,6 +115,12 @@ export async function underFaults<T>(
       if (call.stallable) {
         faulty.elapse(STALL_MS);
         await faulty.othersGoOn(victim);
+      }
+      break;
+    case "overtaken":
+      if (call.overtakable) {
+        faulty.elapse(DELAY_MS);
+        await faulty.overtake(victim);
       }
       break;
     case "duplicate":

@@ -28,35 +28,58 @@ export type MemoryLedger = Ledger & {
   onWake: (id: string) => void;
 };
 
+/** What the parts of the ledger share. */
+type Memory = {
+  readonly rows: Rows;
+  readonly projects: readonly ProjectName[];
+  seq: number;
+  signalId: number;
+  onWake: (id: string) => void;
+};
+
 /** The ledger in memory: what Postgres does with these rows, in the same order and with the same refusals. */
 export function createMemoryLedger(projects: readonly ProjectName[]): MemoryLedger {
   const rows: Rows = { deployments: new Map(), events: [], intents: [], signals: [], audit: [] };
-  let seq = 0;
-  let signalId = 0;
-  const all = () => [...rows.deployments.values()];
-  const inPlace = (projectId: string, slot: string) =>
-    all().filter((each) => each.projectId === projectId && each.slot === slot);
-
-  function store(next: Deployment): Deployment {
-    refuseSecond(rows.deployments, next);
-    rows.deployments.set(next.id, next);
-    return next;
-  }
-
-  const tx: LedgerTx = {
-    load: async (id) => rows.deployments.get(id) ?? null,
-    update: async (where, set, options) => {
-      const before = rows.deployments.get(where.id);
-      if (!before || !meets(before, where)) return null;
-      return store(withColumns(before, set, options?.bumpToken === true));
+  const memory: Memory = { rows, projects, seq: 0, signalId: 0, onWake: () => {} };
+  const tx: LedgerTx = { ...writes(memory), ...reads(memory) };
+  return {
+    ...tx,
+    ...leases(memory),
+    ...questions(memory),
+    transaction: (work) => transaction(memory, () => work(tx)),
+    rows,
+    get onWake() {
+      return memory.onWake;
     },
-    insert: async (row: NewDeployment) => {
-      const project = projects.find((each) => each.id === row.projectId)?.name ?? "";
-      return store({ ...row, seq: ++seq, project });
+    set onWake(call) {
+      memory.onWake = call;
     },
-    liveOf: async (projectId, slot) => inPlace(projectId, slot).find((each) => each.state === "live") ?? null,
+  };
+}
+
+function all({ rows }: Memory): Deployment[] {
+  return [...rows.deployments.values()];
+}
+
+function inPlace(memory: Memory, projectId: string, slot: string): Deployment[] {
+  return all(memory).filter((each) => each.projectId === projectId && each.slot === slot);
+}
+
+function store({ rows }: Memory, next: Deployment): Deployment {
+  refuseSecond(rows.deployments, next);
+  rows.deployments.set(next.id, next);
+  return next;
+}
+
+type Reads = "liveOf" | "place" | "queuedIn" | "retained" | "releaseInUse";
+type Leases = "claim" | "renew" | "release" | "letGo";
+
+function reads(memory: Memory): Pick<LedgerTx, Reads> {
+  return {
+    liveOf: async (projectId, slot) =>
+      inPlace(memory, projectId, slot).find((each) => each.state === "live") ?? null,
     place: async (projectId, slot) =>
-      inPlace(projectId, slot)
+      inPlace(memory, projectId, slot)
         .filter(
           (each) =>
             each.state === "queued" ||
@@ -65,13 +88,14 @@ export function createMemoryLedger(projects: readonly ProjectName[]): MemoryLedg
             (isOver(each) && each.liveAt !== null && each.retiredAt === null),
         )
         .reverse(),
-    queuedIn: async (projectId, slot) => inPlace(projectId, slot).filter((each) => each.state === "queued"),
+    queuedIn: async (projectId, slot) =>
+      inPlace(memory, projectId, slot).filter((each) => each.state === "queued"),
     retained: async (projectId, slot) =>
-      inPlace(projectId, slot)
+      inPlace(memory, projectId, slot)
         .filter((each) => isOver(each) && each.liveAt && each.retiredAt === null && each.cleanup === null)
         .sort((a, b) => (b.liveAt?.getTime() ?? 0) - (a.liveAt?.getTime() ?? 0)),
     releaseInUse: async (release, besides) =>
-      all().some(
+      all(memory).some(
         (each) =>
           each.id !== besides &&
           each.retiredAt === null &&
@@ -79,87 +103,109 @@ export function createMemoryLedger(projects: readonly ProjectName[]): MemoryLedg
           !["failed", "canceled", "rejected"].includes(each.state) &&
           each.services.some((service) => service.targetDeploymentId === release),
       ),
-    event: async (event) => {
-      rows.events.push(event);
-      ledger.onWake(event.deploymentId);
-    },
-    wake: async (id) => ledger.onWake(id),
-    wakeAt: async () => {},
-    intent: async (intent) => void rows.intents.push(intent),
-    signal: async ({ deploymentId, kind, by, reason }) =>
-      void rows.signals.push({ id: ++signalId, deploymentId, kind, by, reason }),
-    audit: async (entry) => void rows.audit.push(entry),
   };
+}
 
-  const ledger: MemoryLedger = {
-    ...tx,
-    rows,
-    onWake: () => {},
-    async transaction(work) {
-      const before = {
-        deployments: new Map(rows.deployments),
-        events: rows.events.length,
-        intents: rows.intents.length,
-        signals: rows.signals.length,
-        audit: rows.audit.length,
-      };
-      try {
-        return await work(tx);
-      } catch (error) {
-        rows.deployments = before.deployments;
-        for (const name of ["events", "intents", "signals", "audit"] as const)
-          rows[name].length = before[name];
-        throw error;
-      }
+function writes(memory: Memory): Omit<LedgerTx, Reads> {
+  return {
+    load: async (id) => memory.rows.deployments.get(id) ?? null,
+    update: async (where, set, options) => {
+      const before = memory.rows.deployments.get(where.id);
+      if (!before || !meets(before, where)) return null;
+      return store(memory, withColumns(before, set, options?.bumpToken === true));
     },
+    insert: async (row: NewDeployment) => {
+      const project = memory.projects.find((each) => each.id === row.projectId)?.name ?? "";
+      return store(memory, { ...row, seq: ++memory.seq, project });
+    },
+    event: async (event) => {
+      memory.rows.events.push(event);
+      memory.onWake(event.deploymentId);
+    },
+    wake: async (id) => memory.onWake(id),
+    wakeAt: async () => {},
+    intent: async (intent) => void memory.rows.intents.push(intent),
+    signal: async ({ deploymentId, kind, by, reason }) =>
+      void memory.rows.signals.push({ id: ++memory.signalId, deploymentId, kind, by, reason }),
+    audit: async (entry) => void memory.rows.audit.push(entry),
+  };
+}
+
+async function transaction<T>(memory: Memory, work: () => Promise<T>): Promise<T> {
+  const before = {
+    deployments: new Map(memory.rows.deployments),
+    events: memory.rows.events.length,
+    intents: memory.rows.intents.length,
+    signals: memory.rows.signals.length,
+    audit: memory.rows.audit.length,
+  };
+  try {
+    return await work();
+  } catch (error) {
+    memory.rows.deployments = before.deployments;
+    for (const name of ["events", "intents", "signals", "audit"] as const)
+      memory.rows[name].length = before[name];
+    throw error;
+  }
+}
+
+function leases(memory: Memory): Pick<Ledger, Leases> {
+  return {
     async claim(id, owner, now, until) {
-      const row = rows.deployments.get(id);
+      const row = memory.rows.deployments.get(id);
       if (!row || !hasWork(row)) return null;
       if (row.leaseUntil !== null && row.leaseUntil > now && row.leaseOwner !== owner) return null;
       const lease = { leaseOwner: owner, leaseUntil: until, wakeAt: null };
-      return store(withColumns(row, lease, true));
+      return store(memory, withColumns(row, lease, true));
     },
     async renew(held, until) {
-      const row = rows.deployments.get(held.id);
+      const row = memory.rows.deployments.get(held.id);
       if (row?.leaseToken !== held.leaseToken || row.state !== held.state) return false;
-      store({ ...row, leaseUntil: until });
+      store(memory, { ...row, leaseUntil: until });
       return true;
     },
     async release(held) {
-      const row = rows.deployments.get(held.id);
+      const row = memory.rows.deployments.get(held.id);
       if (row?.leaseToken !== held.leaseToken) return;
-      store({ ...row, leaseOwner: null, leaseUntil: null, wakeAt: null });
+      store(memory, { ...row, leaseOwner: null, leaseUntil: null, wakeAt: null });
     },
     async letGo(held) {
-      const row = rows.deployments.get(held.id);
+      const row = memory.rows.deployments.get(held.id);
       if (row?.state !== "rolling_back" || row.leaseToken !== held.leaseToken + 1) return;
       const { settleAtMs: _, ...facts } = row.facts;
-      store({ ...row, facts });
+      store(memory, { ...row, facts });
     },
+  };
+}
+
+function questions(memory: Memory): Omit<Ledger, keyof LedgerTx | Leases | "transaction"> {
+  return {
     due: async (now, limit) =>
-      all()
+      all(memory)
         .filter(hasWork)
         .filter(({ leaseUntil, wakeAt }) => isOverAt(leaseUntil, now) && isOverAt(wakeAt, now))
         .slice(0, limit)
         .map(({ id }) => id),
     blockedBy: async (deployment) =>
-      inPlace(deployment.projectId, deployment.slot).find(
+      inPlace(memory, deployment.projectId, deployment.slot).find(
         ({ state, seq }) => isActive(state) || (state === "queued" && seq < deployment.seq),
       )?.id ?? null,
-    signals: async (id, after) => rows.signals.filter((each) => each.deploymentId === id && each.id > after),
+    signals: async (id, after) =>
+      memory.rows.signals.filter((each) => each.deploymentId === id && each.id > after),
     logTail: async () => [],
-    findProjects: async (name) => projects.filter((each) => name === undefined || each.name === name),
+    findProjects: async (name) => memory.projects.filter((each) => name === undefined || each.name === name),
     findByKey: async (actorId, key) =>
-      all().find((each) => each.idempotencyKey === key && (each.actorId ?? "") === (actorId ?? "")) ?? null,
+      all(memory).find((each) => each.idempotencyKey === key && (each.actorId ?? "") === (actorId ?? "")) ??
+      null,
     findIntent: async (actorId, key) =>
-      rows.intents.find((each) => each.idempotencyKey === key && each.actorId === actorId) ?? null,
+      memory.rows.intents.find((each) => each.idempotencyKey === key && each.actorId === actorId) ?? null,
     sources: async (projectId, branch) =>
-      all()
+      all(memory)
         .filter((each) => each.projectId === projectId && (branch === undefined || each.branch === branch))
         .reverse()
         .map(({ source, commit }) => ({ source, commit: commit.sha })),
     slots: async (projectId, environment) => {
-      const used = all().filter(
+      const used = all(memory).filter(
         (each) =>
           each.projectId === projectId &&
           each.environment === environment &&
@@ -171,7 +217,6 @@ export function createMemoryLedger(projects: readonly ProjectName[]): MemoryLedg
         .map(({ slot, branch, pullRequest }) => ({ slot, branch, pullRequest }));
     },
   };
-  return ledger;
 }
 
 function meets(row: Deployment, { state, leaseToken }: Condition): boolean {

@@ -33,12 +33,20 @@ export type SimulatedTarget = Target & {
   trafficAt(place: PlaceKey): Traffic;
 };
 
+type Maps = {
+  readonly byKey: Map<string, string>;
+  readonly builds: Map<string, Built>;
+  readonly traffic: Map<string, Record<string, number>>;
+  readonly held: Set<string>;
+  readonly effects: string[];
+};
+
 /**
  * A target that is a few maps. Like a real one it knows keys, never forgets traffic, and has no idea of deployments.
  */
 export function createSimulatedTarget(
   now: () => Date,
-  behaviourOf?: (input: BuildInput) => Partial<Behaviour>,
+  behaviourOf: (input: BuildInput) => Partial<Behaviour> = () => ({}),
 ): SimulatedTarget {
   const behaviour: Behaviour = {
     buildLooks: 0,
@@ -47,13 +55,14 @@ export function createSimulatedTarget(
     splits: true,
     log: ["built"],
   };
-  const byKey = new Map<string, string>();
-  const builds = new Map<string, Built>();
-  const traffic = new Map<string, Record<string, number>>();
-  const held = new Set<string>();
-  const effects: string[] = [];
-  const find = (id: string): Built => built(builds, id);
-
+  const maps: Maps = {
+    byKey: new Map(),
+    builds: new Map(),
+    traffic: new Map(),
+    held: new Set(),
+    effects: [],
+  };
+  const { builds, traffic, held, effects } = maps;
   return {
     name: "simulated",
     ping: async () => {},
@@ -66,30 +75,49 @@ export function createSimulatedTarget(
     trafficAt: (place) => traffic.get(keyOf(place)) ?? {},
     ensureProject: async (name) => ({ targetProjectId: `prj_${name}` }),
     upload: async () => {},
-    async build(input) {
-      const known = byKey.get(input.key);
-      if (known) return { kind: "accepted", targetDeploymentId: known };
-      const id = `dpl_${builds.size + 1}`;
-      byKey.set(input.key, id);
-      const was = { ...behaviour, ...behaviourOf?.(input) };
-      builds.set(id, { input, looks: 0, canceled: false, retired: false, was });
-      effects.push(`build ${input.key}`);
-      return { kind: "accepted", targetDeploymentId: id };
-    },
-    async observe(id) {
-      const built = find(id);
-      built.looks += 1;
-      return seen(id, built, now());
-    },
-    async *logs(id): AsyncIterable<TargetLogLine> {
-      for (const text of find(id).was.log) yield { at: now(), stream: "stdout", text };
-    },
-    async cancel(id) {
-      find(id).canceled = true;
-      effects.push(`cancel ${id}`);
-    },
+    ...buildCalls(maps, now, (input) => ({ ...behaviour, ...behaviourOf(input) })),
     hosts: (place) => [`${keyOf(place).replaceAll("/", "-")}.localhost`],
     publicUrl: (host) => `http://${host}:8080`,
+    ...trafficCalls(maps, behaviour),
+  };
+}
+
+function buildCalls(
+  { byKey, builds, effects }: Maps,
+  now: () => Date,
+  behaviourOf: (input: BuildInput) => Behaviour,
+) {
+  return {
+    async build(input: BuildInput) {
+      const known = byKey.get(input.key);
+      if (known) return { kind: "accepted" as const, targetDeploymentId: known };
+      const id = `dpl_${builds.size + 1}`;
+      byKey.set(input.key, id);
+      builds.set(id, { input, looks: 0, canceled: false, retired: false, was: behaviourOf(input) });
+      effects.push(`build ${input.key}`);
+      return { kind: "accepted" as const, targetDeploymentId: id };
+    },
+    async observe(id: string) {
+      const found = built(builds, id);
+      found.looks += 1;
+      return seen(id, found, now());
+    },
+    async *logs(id: string): AsyncIterable<TargetLogLine> {
+      for (const text of built(builds, id).was.log) yield { at: now(), stream: "stdout", text };
+    },
+    async cancel(id: string) {
+      built(builds, id).canceled = true;
+      effects.push(`cancel ${id}`);
+    },
+    async retire(id: string) {
+      built(builds, id).retired = true;
+      effects.push(`retire ${id}`);
+    },
+  };
+}
+
+function trafficCalls({ builds, traffic, held, effects }: Maps, behaviour: Behaviour) {
+  const calls: Pick<Target, "traffic" | "shift" | "rollback" | "hold" | "unhold" | "vacate"> = {
     traffic: async (place) => ({ ...(traffic.get(keyOf(place)) ?? {}) }),
     async shift({ place, from, to, weight }) {
       if (weight < 100 && !behaviour.splits) return "unsupported";
@@ -99,7 +127,7 @@ export function createSimulatedTarget(
       return "done";
     },
     async rollback({ place, to }) {
-      if (find(to).retired) throw new AppError("unprocessable", `${to} was let go.`);
+      if (built(builds, to).retired) throw new AppError("unprocessable", `${to} was let go.`);
       traffic.set(keyOf(place), { [to]: 100 });
       effects.push(`rollback ${to}`);
     },
@@ -116,11 +144,8 @@ export function createSimulatedTarget(
       traffic.delete(keyOf(place));
       effects.push(`vacate ${keyOf(place)}`);
     },
-    async retire(id) {
-      find(id).retired = true;
-      effects.push(`retire ${id}`);
-    },
   };
+  return calls;
 }
 
 function built(builds: ReadonlyMap<string, Built>, id: string): Built {

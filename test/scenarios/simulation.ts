@@ -80,7 +80,9 @@ export async function simulate(options: {
   const world = createWorld(options);
   world.letWork = (turns = 3) => work(world, turns);
   try {
-    for (const action of options.actions) await act(world, action);
+    world.nextPerson = () => overtakeByPerson(world);
+    world.actions.push(...options.actions);
+    for (let next = world.actions.shift(); next; next = world.actions.shift()) await act(world, next);
     await decideTheRest(world);
     checkRest(world);
   } catch (error) {
@@ -108,6 +110,13 @@ async function decideTheRest(world: World): Promise<void> {
     }
   }
   await work(world, TURNS_OF_PATIENCE);
+}
+
+/** Only who takes over what is under way comes in the middle of it; whoever else comes then changes nothing for it. */
+async function overtakeByPerson(world: World): Promise<void> {
+  const at = world.actions.findIndex((action) => action.do === "rollback" || action.do === "cancel");
+  const [action] = at < 0 ? [] : world.actions.splice(at, 1);
+  if (action) await act(world, action);
 }
 
 /** A client whose request was cut off sends it again, with its key. */
@@ -312,7 +321,7 @@ async function turnOf(world: World, worker: Worker, id: string | null): Promise<
 }
 
 function replace(world: World, dead: Victim): void {
-  const index = world.workers.findIndex((worker) => worker === dead);
+  const index = world.workers.indexOf(dead as Worker);
   if (index >= 0) world.workers[index] = createWorker(world);
 }
 

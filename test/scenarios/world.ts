@@ -16,6 +16,7 @@ import { createMemoryLedger } from "./memory-ledger.ts";
 import { createRandom, type Random } from "./random.ts";
 import { countTraffic, probe, readCounters } from "./simulated-app.ts";
 import { createSimulatedTarget } from "./simulated-target.ts";
+import type { Action } from "./simulation.ts";
 
 /** How one service of a deployment behaves. */
 export type SimulatedService = {
@@ -106,6 +107,13 @@ export function createWorld(options: { seed: number; faults: (random: Random) =>
       await world.letWork?.(12);
       world.suspended.delete(victim);
     },
+    overtake: async (victim) => {
+      if (world.suspended.size > 0) return;
+      world.suspended.add(victim);
+      await world.nextPerson?.();
+      await world.letWork?.(12);
+      world.suspended.delete(victim);
+    },
     // Kept as well as thrown: inside a port the engine takes an exception for the vendor's fault, and tries again.
     check: () => {
       try {
@@ -130,6 +138,19 @@ export function createWorld(options: { seed: number; faults: (random: Random) =>
     suspended: new Set<Victim>(),
     /** The other workers' turns, while somebody waits. Set by the run. */
     letWork: null as ((turns?: number) => Promise<void>) | null,
+    /** The next action, now, if it is one that takes a deployment over. Set by the run. */
+    nextPerson: null as (() => Promise<void>) | null,
+    /** What people do next. A person may come while somebody's call is under way. */
+    actions: [] as Action[],
+    ...nothingSeen(),
+  };
+  world.workers.push(createWorker(world), createWorker(world));
+  return world;
+}
+
+/** What the invariants remember. */
+function nothingSeen() {
+  return {
     /** Found inside a port, where the engine would take an exception for the vendor's fault. */
     violations: [] as string[],
     acknowledged: new Set<string>(),
@@ -146,8 +167,6 @@ export function createWorld(options: { seed: number; faults: (random: Random) =>
     /** What the application's database has been through. */
     migrated: [] as { name: string; phase: Phase; by: string; at: number }[],
   };
-  world.workers.push(createWorker(world), createWorker(world));
-  return world;
 }
 
 /** A process of its own: nothing of another one's memory, the same world. */
@@ -200,6 +219,7 @@ const LOOK = (name: string): PortCall => ({
   name,
   repeatable: false,
   stallable: false,
+  overtakable: false,
   writes: false,
   serializable: false,
 });
@@ -260,7 +280,8 @@ function faultyTarget(world: World, victim: Victim): Target {
     wrapped[method] = (...args: unknown[]) => underFaults(faulty, victim, call, () => original(...args));
   };
   for (const method of TARGET_EFFECTS) {
-    wrap(method, { ...LOOK(`target.${method}`), repeatable: true, writes: true });
+    const overtakable = method === "shift" || method === "rollback";
+    wrap(method, { ...LOOK(`target.${method}`), repeatable: true, writes: true, overtakable });
   }
   wrap("observe", LOOK("target.observe"));
   wrap("traffic", LOOK("target.traffic"));

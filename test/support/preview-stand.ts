@@ -2,12 +2,12 @@ import type { AddressInfo } from "node:net";
 import { type ServerType, serve } from "@hono/node-server";
 import { sql } from "kysely";
 import type { Actor, ActorEnv } from "../../src/access/index.ts";
-import { createSecretBox } from "../../src/foundation/secret-box.ts";
 import { type Clock, systemClock } from "../../src/foundation/clock.ts";
 import { createDatabase, type Database } from "../../src/foundation/db.ts";
 import { createApi } from "../../src/foundation/http.ts";
 import { randomIds } from "../../src/foundation/ids.ts";
 import { silentLog } from "../../src/foundation/log.ts";
+import { createSecretBox } from "../../src/foundation/secret-box.ts";
 import type { PreviewDeps } from "../../src/previews/deps.ts";
 import { existingPreviews, previewRoutes } from "../../src/previews/index.ts";
 import { projectRoutes } from "../../src/projects/index.ts";
@@ -142,7 +142,8 @@ function looksAt(db: Database<WebhookTables>, clock: Clock): Looks {
     },
     async settle(projectId, state, url = "http://preview.localhost:8080") {
       const newest = db.selectFrom("deployments").select("id").where("project_id", "=", projectId);
-      const live = state === "live" ? { live_at: clock.now(), services: JSON.stringify([{ urls: [url] }]) } : {};
+      const live =
+        state === "live" ? { live_at: clock.now(), services: JSON.stringify([{ urls: [url] }]) } : {};
       await db
         .updateTable("deployments")
         .set({ state, ...live })
