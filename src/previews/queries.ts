@@ -255,13 +255,13 @@ export async function existingPreviews(db: Db, projectId: string): Promise<Exist
       select distinct on (key) * from place order by key, seq desc
     )
     select newest.key, coalesce(newest.branch, '') as branch, newest.commit_sha as commit, newest.id,
-      newest.state, coalesce(life.live_url, newest.urls ->> 0, newest.url) as url,
+      newest.state, coalesce(life.live_url, newest.services #>> '{-1,urls,0}', newest.services #>> '{-1,url}') as url,
       life.live_at, life.created_at, life.last_activity_at
     from newest
     left join previews p on p.project_id = newest.project_id and p.key = newest.key
     left join deployments closed on closed.id = p.closed_deployment_id
     cross join lateral (
-      select (array_agg(urls ->> 0 order by seq desc) filter (where state = 'live'))[1] as live_url,
+      select (array_agg(services #>> '{-1,urls,0}' order by seq desc) filter (where state = 'live'))[1] as live_url,
         max(live_at) as live_at, min(created_at) as created_at,
         max(greatest(created_at, coalesce(live_at, created_at))) as last_activity_at,
         bool_or(cleanup is null and retired_at is null and state not in ('failed', 'canceled', 'rejected')
