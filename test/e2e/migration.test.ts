@@ -60,7 +60,7 @@ const CONTRACT = "db/contract/0001_drop_name.sql";
 test("a column is renamed under load: expand before traffic while visitors wait, contract after the window, no way back then", async () => {
   await using app = await folderOf(guestbook("name"));
   const ship = async () =>
-    (await at.deploy(app.path, "--env", "production")) as Detailed & { output: string };
+    (await at.deploy(app.path, "--env", "production")) as unknown as Detailed & { output: string };
   const first = await ship();
   expect(first, first.output).toMatchObject({ state: "live" });
   const url = first.urls[0] ?? "";

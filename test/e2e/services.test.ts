@@ -35,7 +35,7 @@ const releases = ({ services }: Detailed) =>
 test("two services ship together: what did not change stays, what fails leaves both, what turns bad takes both back", async () => {
   await using app = await folderOf({ "signalbox.yaml": YAML, ...api("api 1"), ...web("web 1") });
   const ship = async () =>
-    (await at.deploy(app.path, "--env", "production")) as Detailed & { output: string };
+    (await at.deploy(app.path, "--env", "production")) as unknown as Detailed & { output: string };
   const first = await ship();
   expect(first, first.output).toMatchObject({ state: "live" });
   const [apiUrl = "", webUrl = ""] = first.services.map(({ urls }) => urls[0] ?? "");
