@@ -69,7 +69,7 @@ export async function blueGreen(
   if (deployment.state !== "live") throw new Error(`It ended ${deployment.state}: ${deployment.reason}`);
   const watched = deployment.phases.find(({ state }) => state === "shifting")?.durationMs ?? 0;
   story.good(
-    `v${commit.version} answers everyone. It was watched for ${duration(watched)} with v${before.version} kept ready; ` +
+    `v${commit.version} answers everyone, watched for ${duration(watched)} with v${before.version} kept ready; ` +
       `${duration(timeToLive(deployment))} after the trigger, people included.`,
   );
   return commit;

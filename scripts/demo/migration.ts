@@ -50,7 +50,8 @@ export async function migrate(stage: Stage, load: Load, before: Commit, reviewer
     throw new Error(`The migration's deployment ended ${deployment.state}: ${deployment.reason}`);
   const migrating = deployment.phases.find(({ state }) => state === "migrating")?.durationMs ?? 0;
   story.good(
-    `Expanded in ${duration(migrating)}; whoever came meanwhile waited and was answered. Columns: ${await columns(address)}.`,
+    `Expanded in ${duration(migrating)}; whoever came meanwhile waited and was answered. ` +
+      `Columns: ${await columns(address)}.`,
   );
   await contracted(stage, id);
   story.good(`The rollback window has passed: contracted. Columns: ${await columns(address)}.`);

@@ -24,7 +24,8 @@ export async function previewOfABranch(stage: Stage): Promise<void> {
   });
   const { body } = await getThroughGateway(url, "/api/version");
   story.good(
-    `${duration(performance.now() - startedAt)} later it has an address of its own: ${url} (v${JSON.parse(body).version})`,
+    `After ${duration(performance.now() - startedAt)} it has an address of its own: ` +
+      `${url} (v${JSON.parse(body).version})`,
   );
   story.command(`git branch -D ${BRANCH}`);
   await repository.deleteBranch(BRANCH);

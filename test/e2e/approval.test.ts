@@ -36,7 +36,7 @@ test("production asks for an approval: not one's own, but another person's", asy
   expect((await whoAnswers(live.urls[0] ?? "")).version).toBe("v1");
 });
 
-test("a lock holds the next one in the queue until it is released; the owner may break the glass, with a reason", async () => {
+test("a lock holds the next one in the queue until it is released; the owner may break the glass", async () => {
   const lock = await post(at, "/api/locks", { environment: "production", reason: "moving the database" });
   expect(lock.status).toBe(201);
   await using app = await folderOf(appFiles("locked", YAML, "v1"));

@@ -57,7 +57,7 @@ http.createServer(async (q, s) => {
 const EXPAND = "db/expand/0001_full_name.sql";
 const CONTRACT = "db/contract/0001_drop_name.sql";
 
-test("a column is renamed under load: expand before traffic while visitors wait, contract after the window, no way back then", async () => {
+test("a column is renamed under load: visitors wait for expand, contract follows, and bars the way back", async () => {
   await using app = await folderOf(guestbook("name"));
   const ship = async () =>
     (await at.deploy(app.path, "--env", "production")) as unknown as Detailed & { output: string };

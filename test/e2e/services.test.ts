@@ -32,7 +32,7 @@ const web = (version: string, ask = "") => ({
 const releases = ({ services }: Detailed) =>
   Object.fromEntries(services.map(({ name, targetDeploymentId }) => [name, targetDeploymentId]));
 
-test("two services ship together: what did not change stays, what fails leaves both, what turns bad takes both back", async () => {
+test("two services go together: the unchanged stays, a failed build moves none, a bad one both back", async () => {
   await using app = await folderOf({ "signalbox.yaml": YAML, ...api("api 1"), ...web("web 1") });
   const ship = async () =>
     (await at.deploy(app.path, "--env", "production")) as unknown as Detailed & { output: string };

@@ -55,7 +55,7 @@ server.listen(process.env.PORT ?? 3000);`,
   expect((await closed).map(([code]) => code)).toEqual([1012, 1012, 1012]);
 });
 
-test.concurrent("a canary that is baked by hand is held, and hears advance, pause, resume, promote and abort", async () => {
+test.concurrent("a canary baked by hand is held, and hears advance, pause, resume, promote and abort", async () => {
   await using app = await folderOf(appFiles("hands", BY_HAND, "v1"));
   const first = await at.deploy(app.path, "--env", "production");
   expect(first, first.output).toMatchObject({ state: "live" });
