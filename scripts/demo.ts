@@ -14,6 +14,9 @@ import {
   startTraffic,
   turnsBad,
 } from "./demo/acts.ts";
+import { askAColleague, blueGreen, inviteReviewer } from "./demo/approval.ts";
+import { migrate } from "./demo/migration.ts";
+import { previewOfABranch } from "./demo/preview.ts";
 import { STATE, setTheStage } from "./demo/stage.ts";
 import { count, createStory, duration } from "./demo/story.ts";
 
@@ -89,6 +92,15 @@ async function play(running: Instance): Promise<Figures> {
     const autoRollbackMs = await turnsBad(stage, load, second);
     story.act(`A person takes v${second.version} back, by hand`);
     const rollbackMs = await byHand(stage, load, second, first);
+    story.act("A branch gets a preview of its own, for as long as it lives");
+    await previewOfABranch(stage);
+    story.act("The fourth commit asks a second person");
+    const reviewer = await inviteReviewer(stage);
+    const approved = await askAColleague(stage, reviewer);
+    story.act("Approved, it takes over at once: blue-green");
+    const fourth = await blueGreen(stage, load, approved, first);
+    story.act("The fifth commit changes the database, while people shop");
+    await migrate(stage, load, fourth, reviewer);
     story.act("The visitors go home");
     const { requests, failedRequests } = await endTraffic(stage, load);
     return rounded({ ...deployed, rollbackMs, autoRollbackMs, requests, failedRequests });

@@ -161,12 +161,12 @@ async function failingOnceServed({ api }: Instance, id: string, version: string,
   return firstFailingHealth(served, version, signal);
 }
 
-function tellCommit(story: Story, { sha, version, message }: Commit): void {
+export function tellCommit(story: Story, { sha, version, message }: Commit): void {
   story.command(`git commit -m "${message}"`);
   story.quote(`${sha.slice(0, 7)}  v${version}`);
 }
 
 /** While the bars tell of the rollout, the CLI's own progress would only say the same twice. */
-function quiet(story: Story): Story {
+export function quiet(story: Story): Story {
   return { ...story, quote: () => undefined };
 }

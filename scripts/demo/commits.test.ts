@@ -1,9 +1,17 @@
 import { execFileSync } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { keepConnections, openTheShop, paintItBlue } from "./commits.ts";
+import { parseConfig } from "../../src/projects/parse-config.ts";
+import {
+  askFirst,
+  keepConnections,
+  openTheShop,
+  paintItBlue,
+  renameTheRemark,
+  wrapAsGifts,
+} from "./commits.ts";
 import { Repository } from "./repository.ts";
 
 const directory = await mkdtemp(join(tmpdir(), "demo-repository-"));
@@ -45,4 +53,22 @@ test("the third commit is well until it is used, and goes on answering when it i
   for (let index = 0; index < 20; index++) statuses.push((await orders.place(order)).status);
   expect(orders.health().ok).toBe(false);
   expect(new Set(statuses)).toEqual(new Set(["placed", "queued"]));
+});
+
+test("the branch, the fourth and the fifth commit are well again, and their configuration is valid", async () => {
+  const branch = await repository.onBranch("gift-wrap", () => wrapAsGifts(repository));
+  const fourth = await askFirst(repository);
+  const fifth = await renameTheRemark(repository, "postgres://shop:secret@127.0.0.1/shop_ledger");
+  expect([branch.version, fourth.version, fifth.version]).toEqual(["3.1.0", "4.0.0", "5.0.0"]);
+  expect((await orderBook()).health().ok).toBe(true);
+  const parsed = parseConfig(await readFile(join(repository.directory, "signalbox.yaml"), "utf8"));
+  expect(parsed).toMatchObject({
+    ok: true,
+    config: {
+      migrations: { expand: "db/expand", contract: "db/contract" },
+      environments: {
+        production: { approvals: { required: 1 }, strategy: { blue_green: { watch: 3_000 } } },
+      },
+    },
+  });
 });

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
@@ -56,6 +56,24 @@ export class Repository {
       this.#path(file),
       text.replace(from, () => to),
     );
+  }
+
+  /** Writes a new file. */
+  async add(file: string, text: string): Promise<void> {
+    await mkdir(dirname(this.#path(file)), { recursive: true });
+    await writeFile(this.#path(file), text);
+  }
+
+  /** Does `work` on a new branch, and comes back to the one before. */
+  async onBranch<T>(branch: string, work: () => Promise<T>): Promise<T> {
+    await this.#git("checkout", "--quiet", "-b", branch);
+    const result = await work();
+    await this.#git("checkout", "--quiet", "-");
+    return result;
+  }
+
+  async deleteBranch(branch: string): Promise<void> {
+    await this.#git("branch", "--quiet", "-D", branch);
   }
 
   #path(file: string): string {

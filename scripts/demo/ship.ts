@@ -38,6 +38,20 @@ export async function shipUntilLive(...args: Parameters<typeof ship>): Promise<D
   return deployment;
 }
 
+/** Runs any command of the CLI, showing it and, unless told not to, what it prints. */
+export function runCli(
+  { instance, repository, story }: { instance: Instance; repository: Repository; story: Story },
+  args: readonly string[],
+  { quote } = { quote: true },
+): Promise<CommandResult> {
+  story.command(`npx signalbox ${args.map((arg) => (arg.includes(" ") ? `'${arg}'` : arg)).join(" ")}`);
+  return signalbox(args, {
+    environment: instance.environment,
+    cwd: repository.directory,
+    onLine: (line) => quote && line.trim() !== "" && story.quote(line),
+  });
+}
+
 async function firstUnknown(
   { api }: Instance,
   known: ReadonlySet<string>,
