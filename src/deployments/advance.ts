@@ -139,7 +139,7 @@ function withLease(
   const after = { ...before, ...change.patch };
   const settled = isSettled(change.to ?? before.state) || step.do === "rest";
   const dueAt = change.to === "live" ? contractDueAt(after, deps.clock.now()) : after.contractAt;
-  if (settled && after.cleanup === null && (dueAt === null || change.to)) {
+  if (settled && after.cleanup === null && (dueAt === null || change.to || step.do === "rest")) {
     return { ...change, release: { wakeAt: dueAt } };
   }
   if (until && until.getTime() - deps.clock.now().getTime() > WAIT_IN_PROCESS_MS) {

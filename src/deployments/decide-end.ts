@@ -16,6 +16,8 @@ export function cleanUp(deployment: Deployment): Step {
 /** Where nobody can tell what is under way: longer than any request or stream is let go on after a switch. */
 const DRAIN_UNSEEN_MS = 60_000;
 const DRAIN_LOOK_MS = 1_000;
+/** Somebody who never lets go must not hold the contract for ever. */
+const DRAIN_LONGEST_MS = 3_600_000;
 
 /**
  * A live deployment's contract migrations: once the release before it can not be gone back to any more, and answers
@@ -28,10 +30,16 @@ export function contract(deployment: Deployment, { inFlightBefore }: Observed, n
   const hadOne = services.some((service) => service.previousTargetId !== null);
   if (hadOne && inFlightBefore !== 0) {
     const drained = after(liveAt ?? now, DRAIN_UNSEEN_MS);
-    if (inFlightBefore !== null) return { do: "wait", until: after(now, DRAIN_LOOK_MS) };
+    if (inFlightBefore !== null) return awaitDrain(deployment, contractAt, inFlightBefore, now);
     if (now < drained) return { do: "wait", until: drained };
   }
   return { do: "migrate", phase: "contract" };
+}
+
+function awaitDrain({ facts }: Deployment, contractAt: Date, inFlight: number, now: Date): Step {
+  if (now < after(contractAt, DRAIN_LONGEST_MS)) return { do: "wait", until: after(now, DRAIN_LOOK_MS) };
+  const problem = `Its contract migrations were not run: the release before it still answers ${inFlight} requests.`;
+  return { do: "wait", until: now, patch: { contractAt: null, facts: { ...facts, problem } } };
 }
 
 export function overdue(deployment: Deployment): Step {

@@ -14,9 +14,10 @@ export function start(deployment: Deployment, { blockedBy, start }: Observed, no
   if (blockedBy !== null) return { do: "wait", until: after(now, QUEUE_LOOK_MS) };
   if (start && start.is !== "open") {
     const until = start.is === "waits" && start.until !== null ? start.until : after(now, QUEUE_LOOK_MS);
-    return { do: "wait", until: until > now ? until : after(now, 1_000) };
+    const facts = { ...deployment.facts, waitsFor: start.reason };
+    return { do: "wait", until: until > now ? until : after(now, 1_000), patch: { facts } };
   }
-  const facts = { ...deployment.facts, startedAtMs: now.getTime() };
+  const facts = { ...deployment.facts, waitsFor: undefined, startedAtMs: now.getTime() };
   return { do: "move", to: "preparing", reason: "Its turn has come.", patch: { facts } };
 }
 
@@ -114,8 +115,14 @@ export function migrate(deployment: Deployment, observed: Observed, now: Date): 
   const closed = stillOpen(deployment, observed, now);
   // Requests are not held for as long as people are waited for.
   if (closed) return closed.do === "move" && schema.held ? { do: "unhold" } : closed;
-  if (deployment.plan?.schema?.hold && !schema.held) return { do: "hold" };
+  if (deployment.plan?.schema?.hold && schema.holding !== true) return hold(deployment, schema, now);
   return { do: "migrate", phase: "expand" };
+}
+
+/** Written before it is done: whoever ends the deployment meanwhile has to know that requests may be held. */
+function hold({ facts }: Deployment, schema: SchemaFacts, now: Date): Step {
+  if (schema.held) return { do: "hold" };
+  return { do: "wait", until: now, patch: { facts: { ...facts, schema: { ...schema, held: true } } } };
 }
 
 /** The last moment before traffic: who serves now is kept as the one to go back to. */

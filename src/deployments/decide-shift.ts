@@ -115,6 +115,7 @@ function publicAnswer(
 ): Answer | null {
   if (!probes) return null;
   for (const service of services) {
+    if (service.urls.length === 0) continue;
     const probe = probes[service.name];
     if (!probe || probe.unreachable) return null;
     const host = service.urls[0] ?? "the public host";

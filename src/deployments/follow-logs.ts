@@ -36,9 +36,9 @@ export type BuildLog = {
 };
 
 /**
- * Copies the build logs of a deployment's services into `deployment_logs` until they end. A line is known by its service
- * and its number in the target's log, so going on after a restart, or two copiers at once, makes no duplicate. Never
- * throws.
+ * Copies the build logs of a deployment's services into `deployment_logs` until they end. A line is known by its
+ * service and its number in the target's log, so going on after a restart, or two copiers at once, makes no
+ * duplicate. Never throws.
  */
 export async function followLogs(
   deps: FollowDeps,

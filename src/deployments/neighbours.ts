@@ -33,6 +33,7 @@ export async function reinstate(tx: LedgerTx, rolledBack: Deployment, id: string
     ...withWeight(row, 100),
     liveAt: now,
     rollbackOf: rolledBack.id,
+    outcome: "success",
     cleanup: null,
     reason: `Back in service: ${rolledBack.id} was rolled back.`,
     hint: null,

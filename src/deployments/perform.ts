@@ -145,14 +145,14 @@ async function hold(deps: PerformDeps, deployment: Deployment, signal: AbortSign
   for (const service of deployment.services) {
     await deps.target.hold(placeOf(deployment, service), limits, signal);
   }
-  return { patch: { facts: withSchema(deployment, { held: true }) } };
+  return { patch: { facts: withSchema(deployment, { held: true, holding: true }) } };
 }
 
 async function unhold(deps: PerformDeps, deployment: Deployment, signal: AbortSignal): Promise<Change> {
   for (const service of deployment.services) {
     await deps.target.unhold(placeOf(deployment, service), signal);
   }
-  return { patch: { facts: withSchema(deployment, { held: false }) } };
+  return { patch: { facts: withSchema(deployment, { held: false, holding: false }) } };
 }
 
 async function migrate(

@@ -27,11 +27,17 @@ describe("queued", () => {
     expect(reconcile(aDeployment("queued"), see({}), T0)).toMatchObject({ do: "move", to: "preparing" });
     const locked = (until: Date | null) =>
       see({ start: { is: "waits", for: "lock", reason: "Waits.", until } });
+    const told = { facts: { waitsFor: "Waits." } };
     expect(reconcile(aDeployment("queued"), locked(at(700_000)), T0)).toEqual({
       do: "wait",
       until: at(700_000),
+      patch: told,
     });
-    expect(reconcile(aDeployment("queued"), locked(null), T0)).toEqual({ do: "wait", until: at(30_000) });
+    expect(reconcile(aDeployment("queued"), locked(null), T0)).toEqual({
+      do: "wait",
+      until: at(30_000),
+      patch: told,
+    });
     const open = see({ start: { is: "open", because: "No lock forbids it." } });
     expect(reconcile(aDeployment("queued"), open, at(5))).toMatchObject({
       to: "preparing",
@@ -262,8 +268,11 @@ describe("migrating", () => {
   const look = see({ gate });
 
   test("requests are held, the schema is expanded, and requests are let go before traffic moves", () => {
-    expect(reconcile(row({}), look, T0)).toEqual({ do: "hold" });
-    expect(reconcile(row({ schema: { held: true, expanded: false, version } }), look, T0)).toEqual({
+    const before = { held: true, expanded: false, version };
+    // On record before it is done: whoever ends it meanwhile has to know that requests may be held.
+    expect(reconcile(row({}), look, T0)).toMatchObject({ do: "wait", patch: { facts: { schema: before } } });
+    expect(reconcile(row({ schema: before }), look, T0)).toEqual({ do: "hold" });
+    expect(reconcile(row({ schema: { ...before, holding: true } }), look, T0)).toEqual({
       do: "migrate",
       phase: "expand",
     });

@@ -23,14 +23,18 @@ export type Facts = {
   /** When it first asked to take traffic: wait timers and the expiry of approvals count from here. */
   readonly askedAtMs?: number | undefined;
   readonly schema?: SchemaFacts | undefined;
+  /** `queued`: what its turn waits for beside its place, such as a lock. */
+  readonly waitsFor?: string | undefined;
   /** What a reader of a live deployment should know although it serves. */
   readonly problem?: string | undefined;
   readonly rollback?: RollbackFacts | undefined;
 };
 
 export type SchemaFacts = {
-  /** The requests of its hosts are held until this is false again. */
+  /** The requests of its hosts are held, or are about to be: they have to be let go again. */
   readonly held: boolean;
+  /** The hold was taken. */
+  readonly holding?: boolean | undefined;
   readonly expanded: boolean;
   /** The newest migration of each phase that was applied when this release went live; null: none. */
   readonly version: { readonly expand: string | null; readonly contract: string | null };

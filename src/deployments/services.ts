@@ -2,7 +2,7 @@ import type { Traffic } from "../targets/target.ts";
 import type { ServicePreparation } from "./plan-source.ts";
 import type { Deployment, ServiceRelease } from "./record.ts";
 
-/** The services of a deployment as `preparing` finds them. One that the live deployment has already keeps its release. */
+/** The services of a deployment as `preparing` finds them. One that the live one has already keeps its release. */
 export function planServices(
   prepared: readonly ServicePreparation[],
   live: Pick<Deployment, "services"> | null,

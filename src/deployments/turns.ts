@@ -2,10 +2,10 @@ import type { Clock } from "../foundation/clock.ts";
 import type { Deployment } from "./record.ts";
 
 /**
- * Turns at once of deployments that have no traffic. Mostly they wait for others' answers, so there may be many of them;
- * but once this process can not keep up, every answer of the API would wait for a piece of each, and two at a time are
- * done no later. So there is room for one more as long as timers are in time, and for the least when one was late.
- * Measured with 200 deployments at once: `npm run bench -- throughput`.
+ * Turns at once of deployments that have no traffic. Mostly they wait for others' answers, so there may be many of
+ * them; but once this process can not keep up, every answer of the API would wait for a piece of each, and two at a
+ * time are done no later. So there is room for one more as long as timers are in time, and for the least when one was
+ * late. Measured with 200 deployments at once: `npm run bench -- throughput`.
  */
 const LEAST = 2;
 const MOST = 64;

@@ -111,7 +111,7 @@ function viewOf(deployment: Deployment, phases: readonly Phase[]): DeploymentVie
     message: commit.message,
     dirty: commit.dirty,
     state: deployment.state,
-    reason: deployment.reason,
+    reason: deployment.reason ?? deployment.facts.waitsFor ?? null,
     hint: deployment.hint,
     url: main?.url ?? null,
     urls: main?.urls ?? [],

@@ -52,7 +52,7 @@ export function route(
     return null;
   }
   exchange.host = entry.host;
-  exchange.isVisit = entry.route.own !== true;
+  exchange.isVisit = entry.route.own !== true && !scanned.probe;
   if (entry.only !== null && !(entry.asks && mayNameRelease(scanned, target))) return entry.only;
   const { hold } = entry.route;
   if (hold) {

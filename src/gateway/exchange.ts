@@ -42,7 +42,7 @@ export class Exchange {
   served: Served | null = null;
   /** True: the request named its release (skew protection). */
   named = false;
-  /** False: what is asked of a release's own host is no visitor's traffic. */
+  /** False: what is asked of a release's own host, or by the prober, is no visitor's traffic. */
   isVisit = true;
   /** A `Set-Cookie` value to send, or null. */
   setCookie: string | null = null;

@@ -12,6 +12,8 @@ export type ScannedHeaders = {
   readonly deployment: string;
   /** `X-Signalbox-Canary`; empty when there is none. */
   readonly canary: string;
+  /** Asked by the prober, which is no visitor. */
+  readonly probe: boolean;
   readonly hasBody: boolean;
   /** The body comes without a length. */
   readonly chunked: boolean;
@@ -26,7 +28,8 @@ type Kind =
   | "body-pass"
   | "body-drop"
   | "deployment"
-  | "canary";
+  | "canary"
+  | "probe";
 
 const KINDS = new Map<string, Kind>([
   ["host", "host"],
@@ -34,6 +37,7 @@ const KINDS = new Map<string, Kind>([
   ["connection", "connection"],
   ["x-deployment-id", "deployment"],
   ["x-signalbox-canary", "canary"],
+  ["x-signalbox-probe", "probe"],
   ["content-length", "body-pass"],
   ["transfer-encoding", "body-drop"],
   ["keep-alive", "drop"],
@@ -63,6 +67,7 @@ export function scanHeaders(raw: readonly string[]): ScannedHeaders {
   let cookie = "";
   let deployment = "";
   let canary = "";
+  let probe = false;
   let hasBody = false;
   let chunked = false;
   let listed = "";
@@ -95,6 +100,8 @@ export function scanHeaders(raw: readonly string[]): ScannedHeaders {
       cookie = cookie === "" ? value : `${cookie}; ${value}`;
     } else if (kind === "deployment") {
       deployment = value;
+    } else if (kind === "probe") {
+      probe = true;
     } else if (kind === "body-pass") {
       hasBody = hasBody || value !== "0";
     }
@@ -106,6 +113,7 @@ export function scanHeaders(raw: readonly string[]): ScannedHeaders {
     cookie,
     deployment,
     canary,
+    probe,
     hasBody,
     chunked,
   };

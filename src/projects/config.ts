@@ -113,6 +113,8 @@ const usedServices = z.strictObject({
 
 const environmentFields = {
   env: variables.optional(),
+  /** `false`: no migrations here. */
+  migrations: z.literal(false).optional(),
   strategy: strategy.optional(),
   approvals: approvals.optional(),
   /** Not before this long after it is ready to take traffic. */

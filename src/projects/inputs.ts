@@ -4,7 +4,7 @@ import type { ServicePlan } from "./plan.ts";
 
 /**
  * Digest of all that a service's build depends on: its settings, its variables, and every file that is not inside
- * another service's folder alone. A file outside of all folders (a lock file, a shared package) counts for every service.
+ * another service's folder alone. A file outside of all folders (a lock file, a shared package) counts for all.
  */
 export function serviceInputs(
   files: readonly TreeFile[],

@@ -43,7 +43,7 @@ export function resolvePlan(config: SignalboxConfig, environment: EnvironmentNam
     rollbackWindowMs: own.rollback_window ?? 60 * MINUTE,
     steppedRollback: own.rollback === "stepped",
     drainMs: own.drain ?? 0,
-    migrations: migrationsOf(config.migrations),
+    migrations: own.migrations === false ? null : migrationsOf(config.migrations),
   };
 }
 

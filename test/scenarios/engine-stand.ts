@@ -111,46 +111,7 @@ export async function engineStand(): Promise<Stand> {
   };
   const engines: Engine[] = [];
   const start = async () => {
-    const engine = await startEngine({
-      claims: db as unknown as Database<AccessTables>,
-      db,
-      pool: database.pool,
-      databaseUrl: database.databaseUrl,
-      clock: systemClock,
-      ids: randomIds,
-      log: silentLog,
-      workerId: randomIds("wrk"),
-      target,
-      metrics: {
-        readCounters: async (services) => services.map((each) => countersOf(each, world)),
-        readInFlight: async () => 0,
-        query: async ({ name }) => ({ name, value: null, error: "no metrics store here" }),
-      },
-      probe: async ({ url }) => ({ ok: true, latencyMs: 1, ...answerOf(url, target, world.status) }),
-      prepare: async (input, signal) => {
-        const aborted = new Promise((_, reject) =>
-          signal.addEventListener("abort", () => reject(signal.reason)),
-        );
-        await Promise.race([world.prepareGate, aborted]);
-        return prepared(world.preparation, input);
-      },
-      readGate: ({ id, projectId, environment }) =>
-        readGateFacts(db as unknown as Database<GateTables>, {
-          deploymentId: id,
-          projectId,
-          environment,
-          now: systemClock.now(),
-        }),
-      migrateSchema: async ({ deploymentId, phase }) => {
-        if (world.failing === phase)
-          throw new AppError("unprocessable", `${phase} failed.`, { hint: "Mend it." });
-        world.migrated.push(`${phase} ${deploymentId}`);
-        return { applied: [], version: null };
-      },
-      schemaBarrier: async () => () => world.barrier,
-      resupply: async () => {},
-      requireSource: async () => {},
-    });
+    const engine = await startEngine(optionsOf(database, db, target, world));
     engines.push(engine);
     return engine;
   };
@@ -169,6 +130,54 @@ export async function engineStand(): Promise<Stand> {
       for (const each of engines) await each.close();
       await database[Symbol.asyncDispose]();
     },
+  };
+}
+
+function optionsOf(
+  database: FreshDatabase,
+  db: Database<EngineTables>,
+  target: SimulatedTarget,
+  world: World,
+): EngineOptions {
+  return {
+    claims: db as unknown as Database<AccessTables>,
+    db,
+    pool: database.pool,
+    databaseUrl: database.databaseUrl,
+    clock: systemClock,
+    ids: randomIds,
+    log: silentLog,
+    workerId: randomIds("wrk"),
+    target,
+    metrics: {
+      readCounters: async (services) => services.map((each) => countersOf(each, world)),
+      readInFlight: async () => 0,
+      query: async ({ name }) => ({ name, value: null, error: "no metrics store here" }),
+    },
+    probe: async ({ url }) => ({ ok: true, latencyMs: 1, ...answerOf(url, target, world.status) }),
+    prepare: async (input, signal) => {
+      const aborted = new Promise((_, reject) =>
+        signal.addEventListener("abort", () => reject(signal.reason)),
+      );
+      await Promise.race([world.prepareGate, aborted]);
+      return prepared(world.preparation, input);
+    },
+    readGate: ({ id, projectId, environment }) =>
+      readGateFacts(db as unknown as Database<GateTables>, {
+        deploymentId: id,
+        projectId,
+        environment,
+        now: systemClock.now(),
+      }),
+    migrateSchema: async ({ deploymentId, phase }) => {
+      if (world.failing === phase)
+        throw new AppError("unprocessable", `${phase} failed.`, { hint: "Mend it." });
+      world.migrated.push(`${phase} ${deploymentId}`);
+      return { applied: [], version: null };
+    },
+    schemaBarrier: async () => () => world.barrier,
+    resupply: async () => {},
+    requireSource: async () => {},
   };
 }
 

@@ -64,8 +64,8 @@ export type Faulty = {
   readonly elapse: (ms: number) => void;
   /** Lets the other workers take turns while this one is suspended. */
   readonly othersGoOn: (victim: Victim) => Promise<void>;
-  /** Lets a person act, and the other workers after them, while this one's call is under way. */
-  readonly overtake: (victim: Victim) => Promise<void>;
+  /** Makes the call, whose effect comes a while later; a person acts meanwhile, and the other workers after them. */
+  readonly overtake: <T>(victim: Victim, act: () => Promise<T>, afterMs: number) => Promise<T>;
   /** Says what must hold, after every call that may change something. */
   readonly check: () => void;
 };
@@ -117,18 +117,13 @@ export async function underFaults<T>(
         await faulty.othersGoOn(victim);
       }
       break;
-    case "overtaken":
-      if (call.overtakable) {
-        faulty.elapse(DELAY_MS);
-        await faulty.overtake(victim);
-      }
-      break;
     case "duplicate":
       if (call.repeatable) await act();
       break;
     default:
   }
-  const result = await act();
+  const isLate = fault === "overtaken" && call.overtakable;
+  const result = await (isLate ? faulty.overtake(victim, act, DELAY_MS) : act());
   if (call.writes) faulty.check();
   if (fault === "crash_after") return die(victim);
   if (fault === "lost_reply")

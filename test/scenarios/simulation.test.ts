@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { crashAt, NO_FAULTS } from "./faults.ts";
 import { complaint, firstLine, randomRun, runSeed } from "./random-run.ts";
 import { simulate } from "./simulation.ts";
-import { lockAfter, STORIES } from "./stories.ts";
+import { lockAfter, overtakenBy, STORIES } from "./stories.ts";
 
 const statesOf = (end: readonly string[]) => end.map((line) => line.split(" ")[1]);
 
@@ -32,7 +32,22 @@ test.each(Object.entries(STORIES))(
   120_000,
 );
 
-test("a lock that comes at any moment before traffic holds it, and it goes live all the same once that is over", async () => {
+test.each([
+  "rollback",
+  "cancel",
+] as const)("a traffic change under way at a %s may land late, and is made good", async (person) => {
+  const actions = overtakenBy(person);
+  const clean = await simulate({ seed: 1, actions, faults: () => NO_FAULTS });
+  const calls = clean.trace.filter((line) => !line.startsWith("--"));
+  const changes = [...calls.keys()].filter((at) => /target\.(shift|rollback)/.test(calls[at] ?? ""));
+  for (const at of changes) {
+    const faults = () => (index: number) => (index === at ? ("overtaken" as const) : ("none" as const));
+    await simulate({ seed: 1, actions, faults });
+  }
+  expect(changes.length).toBeGreaterThan(2);
+});
+
+test("a lock that comes at any moment before traffic holds it until it is over", async () => {
   for (let turns = 1; turns <= 40; turns++) {
     const { end } = await simulate({ seed: 1, actions: lockAfter(turns), faults: () => NO_FAULTS });
     expect(statesOf(end), `lock after ${turns} turns`).toEqual(["live"]);

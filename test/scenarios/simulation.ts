@@ -67,10 +67,10 @@ const LONGEST_MS = 60 * 86_400_000;
 const USER = systemActor("user");
 
 /**
- * Runs the engine's own code (everything but its SQL and its timers) against a world in memory, one worker's turn at a
- * time in an order that the seed gives. Checks the invariants after every call that may change something, and at the end
- * that all is at rest. A crash loses a worker's memory; its successor has only the rows. The same seed and plan give the
- * same trace. @throws what an invariant says.
+ * Runs the engine's own code (everything but its SQL and its timers) against a world in memory, one worker's turn at
+ * a time in an order that the seed gives. Checks the invariants after every call that may change something, and at the
+ * end that all is at rest. A crash loses a worker's memory; its successor has only the rows. The same seed and plan
+ * give the same trace. @throws what an invariant says.
  */
 export async function simulate(options: {
   seed: number;

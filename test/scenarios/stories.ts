@@ -179,3 +179,8 @@ function randomApp(random: Random): App {
 const MANUAL: Strategy = { ...CANARY, steps: [{ weight: 20, bakeMs: null }] };
 const MIGRATIONS = ["1.sql", "2.sql", "3.sql"];
 const CONTRACTS = ["8.sql", "9.sql"];
+
+/** A canary, and a person who takes it over: afterwards, or with the fault `overtaken` in the middle of a call. */
+export function overtakenBy(person: "rollback" | "cancel"): readonly Action[] {
+  return [deploy(ONE), settle, deploy({ ...ONE, strategy: CANARY }), settle, { do: person }, settle];
+}

@@ -23,7 +23,7 @@ export type SimulatedService = {
   readonly name: string;
   readonly build: "ready" | "error";
   readonly kind: "static" | "server";
-  /** `turns_bad`: answers 500 once it has had traffic. `slow`: only after a while. `faulty`: probes are good, visitors get 500. */
+  /** `turns_bad`: answers 500 once it has had traffic. `slow`: only after a while. `faulty`: to visitors alone. */
   readonly health: "good" | "bad" | "slow" | "turns_bad" | "faulty";
   /** The same inputs as the live one's: it keeps its release. */
   readonly inputs: string;
@@ -95,6 +95,9 @@ export function createWorld(options: { seed: number; faults: (random: Random) =>
   const elapse = (ms: number) => {
     countTraffic(world, ms);
     time.now += ms;
+    // What is under way at the target happens when it is its time, whoever waits for it.
+    for (const late of world.underWay.filter(({ at }) => at <= time.now)) late.happen();
+    world.underWay = world.underWay.filter(({ at }) => at > time.now);
   };
   const faulty: Faulty = {
     plan: options.faults(random),
@@ -107,13 +110,7 @@ export function createWorld(options: { seed: number; faults: (random: Random) =>
       await world.letWork?.(12);
       world.suspended.delete(victim);
     },
-    overtake: async (victim) => {
-      if (world.suspended.size > 0) return;
-      world.suspended.add(victim);
-      await world.nextPerson?.();
-      await world.letWork?.(12);
-      world.suspended.delete(victim);
-    },
+    overtake: (victim, act, afterMs) => overtake(world, victim, act, afterMs),
     // Kept as well as thrown: inside a port the engine takes an exception for the vendor's fault, and tries again.
     check: () => {
       try {
@@ -140,17 +137,32 @@ export function createWorld(options: { seed: number; faults: (random: Random) =>
     letWork: null as ((turns?: number) => Promise<void>) | null,
     /** The next action, now, if it is one that takes a deployment over. Set by the run. */
     nextPerson: null as (() => Promise<void>) | null,
-    /** What people do next. A person may come while somebody's call is under way. */
-    actions: [] as Action[],
+    underWay: [] as { readonly at: number; readonly happen: () => void }[],
     ...nothingSeen(),
   };
   world.workers.push(createWorker(world), createWorker(world));
   return world;
 }
 
-/** What the invariants remember. */
+/** A call whose effect comes later: within its lease, so that whoever takes over by force has to reckon with it. */
+async function overtake<T>(world: World, victim: Victim, act: () => Promise<T>, afterMs: number): Promise<T> {
+  if (world.suspended.size > 0) return act();
+  let answer: Promise<T> | undefined;
+  const at = world.time.now + afterMs;
+  world.underWay.push({ at, happen: () => (answer = act()) });
+  world.suspended.add(victim);
+  await world.nextPerson?.();
+  await world.letWork?.(12);
+  world.suspended.delete(victim);
+  if (!answer) world.elapse(at - world.time.now);
+  return answer ?? act();
+}
+
+/** What people have yet to do, and what the invariants remember. */
 function nothingSeen() {
   return {
+    /** What people do next. A person may come while somebody's call is under way. */
+    actions: [] as Action[],
     /** Found inside a port, where the engine would take an exception for the vendor's fault. */
     violations: [] as string[],
     acknowledged: new Set<string>(),

@@ -4,8 +4,9 @@ import { type Deployment, isSettled, listPath } from "./deployment.ts";
 const LOOK_BACK = 200;
 
 /**
- * What each place (project and environment, for previews also the pull request or branch) serves, and what is on its way there.
- * A place where nothing serves shows how its last deployment ended. Sorted by project, then production first.
+ * What each place (project and environment, for previews also the pull request or branch) serves, and what is on its
+ * way there. A place where nothing serves shows how its last deployment ended. Sorted by project, then production
+ * first.
  */
 export async function currentDeployments(
   api: Api,

@@ -19,8 +19,9 @@ const REFUSED: Readonly<Record<string, string>> = {
 };
 
 /**
- * Probes by HTTP, by a plain connection, or by a WebSocket. Every probe has a connection of its own, so that it meets what a new visitor meets; redirects are
- * answers. Names under `.localhost` are this machine (RFC 6761 §6.3), whatever its resolver knows of them.
+ * Probes by HTTP, by a plain connection, or by a WebSocket. Every probe has a connection of its own, so that it meets
+ * what a new visitor meets; redirects are answers. Names under `.localhost` are this machine (RFC 6761 §6.3),
+ * whatever its resolver knows of them.
  */
 export function createProbe(deps: { clock: Clock }): Probe {
   return async ({ type, url, timeoutMs, contains }, signal) => {
@@ -59,7 +60,7 @@ async function get(
   const answer = await request(origin + url.pathname + url.search, {
     dispatcher: agent,
     method: "GET",
-    headers: { host, "user-agent": "signalbox-probe", connection: "close" },
+    headers: { host, ...WHO, connection: "close" },
     signal,
   });
   const chunks: Buffer[] = [];
@@ -98,7 +99,7 @@ async function openWebSocket(url: URL, signal: AbortSignal): Promise<void> {
   const client = new URL(origin).protocol === "https:" ? https : http;
   const headers = {
     host,
-    "user-agent": "signalbox-probe",
+    ...WHO,
     connection: "Upgrade",
     upgrade: "websocket",
     "sec-websocket-version": "13",
@@ -121,6 +122,9 @@ function destination(url: URL): { origin: string; host: string } {
   if (!local || url.protocol !== "http:") return { origin: url.origin, host: url.host };
   return { origin: `http://127.0.0.1:${url.port || 80}`, host: url.host };
 }
+
+/** The gateway does not count what a prober asks as a visitor's request. */
+const WHO = { "user-agent": "signalbox-probe", "x-signalbox-probe": "1" };
 
 const UNREACHABLE = new Set(["ECONNREFUSED", "ECONNRESET", "UND_ERR_SOCKET", "ENOTFOUND", "EAI_AGAIN"]);
 
