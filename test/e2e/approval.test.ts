@@ -16,7 +16,9 @@ test("production asks for an approval: not one's own, but another person's", asy
   const remy = await makeToken(at, "remy", "deployer");
   await using app = await folderOf(appFiles("asks", YAML, "v1"));
   const asDana = { ...at.environment, SIGNALBOX_TOKEN: dana };
-  const command = signalbox(["deploy", app.path, "--env", "production", "--json"], { environment: asDana });
+  const command = signalbox(["deploy", app.path, "--env", "production", "--json", "--wait"], {
+    environment: asDana,
+  });
   const { id } = await until(async () => (await at.api.list("limit=1"))[0]);
   const waiting = await reach(at, id, ({ state }) => state === "awaiting_approval");
 
