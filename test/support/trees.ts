@@ -14,7 +14,7 @@ import { silentLog } from "../../src/foundation/log.ts";
 /** A directory for one test: `await using place = await temporaryDirectory()`. */
 export async function temporaryDirectory(): Promise<{ path: string } & AsyncDisposable> {
   const path = await mkdtemp(join(tmpdir(), "signalbox-test-"));
-  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true, maxRetries: 10 }) };
 }
 
 /** The machine's settings that a build needs to reach a registry, as the configuration would pass them on. */
