@@ -8,7 +8,5 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 120_000,
     pool: "forks",
-    // Twice the cores of CI: tests of whole installations mostly wait, for a lease or a drain to end.
-    maxWorkers: 4,
   },
 });
