@@ -7,10 +7,14 @@
  * - **routed**: the outcome; a middleware is one too, and is *resumed* with what it answered.
  *
  * Use: `compileRoutes(routes, wildcard)` once; `routeRequest(table, request, lookup)` for each request, with
- * `canonicalPath` for its path; for an error, or nothing found, `routeError(table, request, lookup, status)`.
+ * `canonicalPath` for its path; for an error, or nothing found, `routeError(table, request, lookup, status, routed)`.
  */
-
-export type { Condition, Route, SourceRoute, Transform, Wildcard } from "./route.ts";
+export { applyChanges } from "./changes.ts";
+export { compileRoutes, NO_ROUTES, RouteProblem, type RouteTable } from "./compile.ts";
+export { type Failed, routeError } from "./error.ts";
+export { canonicalPath } from "./path.ts";
+export { routeRequest } from "./phases.ts";
+export type { Comparison, Condition, Route, SourceRoute, Transform, Wildcard } from "./route.ts";
 export type {
   AnswerHeaders,
   Change,
@@ -20,31 +24,3 @@ export type {
   RoutedError,
   RouteRequest,
 } from "./routed.ts";
-
-import type { Route, Wildcard } from "./route.ts";
-import type { Change, Lookup, Routed, RoutedError, RouteRequest } from "./routed.ts";
-
-export declare class RouteTable {
-  private constructor();
-}
-/** @throws RouteProblem naming the first route that cannot be used, with its index and why */
-export declare function compileRoutes(routes: readonly Route[], wildcard?: readonly Wildcard[]): RouteTable;
-export declare function routeRequest<Output>(
-  table: RouteTable,
-  request: RouteRequest,
-  lookup: Lookup<Output>,
-): Routed<Output>;
-/** @param status what went wrong: 404, or 500 and above for a function that failed */
-export declare function routeError<Output>(
-  table: RouteTable,
-  request: RouteRequest,
-  lookup: Lookup<Output>,
-  status: number,
-): RoutedError<Output>;
-/** The one spelling of a path; null for escapes that are none. */
-export declare function canonicalPath(path: string): string | null;
-/** Makes the changes to headers or parameters: name and values, in order; names are compared in lower case. */
-export declare function applyChanges(
-  entries: readonly (readonly [string, string])[],
-  changes: readonly Change[],
-): [string, string][];

@@ -28,7 +28,7 @@ export type SourceRoute = {
   readonly continue?: boolean;
   /** True: `dest` counts only when something is there; that includes the miss and the rewrite phase. */
   readonly check?: boolean;
-  /** True: headers and status of the routes before it are dropped. */
+  /** For the build, which merges the routes of several builders; nothing for the router (see `compileRoutes`). */
   readonly override?: boolean;
   /** True: its headers win over those of the function that answers. */
   readonly important?: boolean;

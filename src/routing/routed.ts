@@ -63,7 +63,7 @@ export type Routed<Output> = Common &
     /** `headers.location` says where. */
     | { readonly kind: "redirect"; readonly status: number }
     /** An answer without an output: `status: 404` and the like. An error has a page: see `routeError`. */
-    | { readonly kind: "status"; readonly status: number }
+    | { readonly kind: "status"; readonly status: number; readonly path: string; readonly query: string }
     /** Forward it there, query and path included. */
     | { readonly kind: "external"; readonly url: string }
     /** Nothing is there: a 404 (see `routeError`), or whatever the caller has for the rest, with this path. */
