@@ -96,6 +96,8 @@ export function addEffects(
     state.headers = { ...state.headers, [name]: filled };
     if (route.important) state.important = { ...state.important, [name]: filled };
   }
+  // Requests are changed by every route on the way, the answer by the last one that has transforms: as at Vercel.
+  if (route.transforms.length > 0) state.responseChanges = [];
   for (const transform of route.transforms) {
     if (transform.type === "request.path") {
       state.seenPath = seenPathOf(transform.path, caught) ?? state.seenPath;
