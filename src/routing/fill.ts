@@ -38,6 +38,25 @@ export function fill({ text, parts }: Template, caught: Caught): string {
 }
 
 /**
+ * In a transform, where a name that is none of a group stays as it is written. A group that caught nothing becomes
+ * nothing.
+ */
+export function fillKnown({ text, parts }: Template, caught: Caught): string {
+  if (parts === null) return text;
+  let filled = "";
+  for (const part of parts) {
+    if (typeof part === "string") filled += part;
+    else filled += caughtAs(caught, part.key) ?? (isGroup(caught, part.key) ? "" : `$${part.key}`);
+  }
+  return filled;
+}
+
+function isGroup({ match, pattern }: Caught, key: string): boolean {
+  if (/^\d+$/.test(key)) return Number(key) < (pattern.numbers ?? match).length;
+  return match.groups !== undefined && Object.hasOwn(match.groups, key);
+}
+
+/**
  * As part of a URL. The path that groups are of has its escapes; what a condition caught has none, and is data: a
  * `?` or `&` in a visitor's header adds no parameter.
  */

@@ -21,8 +21,8 @@ import {
  * Routes a request through the phases: start, the output at the path, miss; then filesystem, rewrite and resource,
  * each with the output at the path it leads to, and miss. What is found goes through hit.
  *
- * A route that ends its phase and leads nowhere is undone: the next phase begins as if it had not been. One that
- * continues stays. So do the official development router and, by the experiments of fastly/serve-vercel-build-output,
+ * A route that ends its phase and leads nowhere is undone: the next phase begins as if it had not been, but for
+ * transforms. One that continues stays. So do the official development router and, by the experiments of fastly/serve-vercel-build-output,
  * Vercel's network. It ends for every table: only `check` looks into other phases, and only from start, filesystem
  * and resource into miss, and from there into rewrite.
  */
@@ -56,7 +56,7 @@ function afterStart<Output>(walk: Walk<Output>, begun: State, start: Step<Output
   if (start.ended !== null) return start.ended;
   const settled = settle(walk, start);
   if (settled.ended !== null) return settled.ended;
-  const base = start.matched ? begun : start.state;
+  const base = start.matched ? undo(start.state, begun) : start.state;
   const { phases } = walk.table;
   if (phases.filesystem.length === 0 && phases.rewrite.length === 0) return afterFiles(walk, base, settled);
   const filesystem = runPhase(walk, "filesystem", base);
@@ -66,7 +66,12 @@ function afterStart<Output>(walk: Walk<Output>, begun: State, start: Step<Output
   const rewritten = rewrite(walk, filesystem.state);
   const found = rewritten?.ended === null ? settle(walk, rewritten) : rewritten;
   if (found !== null && found.ended !== null) return found.ended;
-  return afterFiles(walk, filesystem.matched ? base : filesystem.state, last);
+  return afterFiles(walk, filesystem.matched ? undo(filesystem.state, base) : filesystem.state, last);
+}
+
+/** A phase that led nowhere leaves its transforms, and nothing else. */
+function undo({ responseChanges, requestChanges, queryChanges, seenPath }: State, begun: State): State {
+  return { ...begun, responseChanges, requestChanges, queryChanges, seenPath };
 }
 
 /** The resource phase, which comes last. */
@@ -79,7 +84,7 @@ function afterFiles<Output>(walk: Walk<Output>, base: State, before: Open<Output
     last = settled;
   }
   const { state } = last;
-  if (state.status !== null)
+  if (state.status !== null && state.status >= 400)
     return { kind: "status", status: state.status, ...whereOf(state), ...broughtAlong(state) };
   return { kind: "none", ...whereOf(state), ...broughtAlong(state) };
 }
