@@ -55,8 +55,9 @@ const BANNED: readonly Rule[] = [
 /** What each folder of src/ may import of the others. A folder not named here is a domain: see `mayImport`. */
 const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   foundation: [],
-  gateway: ["foundation"],
-  dock: ["foundation", "gateway"],
+  routing: [],
+  gateway: ["foundation", "routing"],
+  dock: ["foundation", "gateway", "routing"],
   cli: ["foundation", "config.ts"],
   providers: [
     "foundation",
@@ -162,7 +163,7 @@ function mayImport(from: string, to: string): string | null {
   if (allowed)
     return allowed.includes(other) ? null : `${folder}/ may import ${allowed.join(", ") || "nothing"}`;
   if (other === "foundation") return null;
-  if (["providers", "dock", "gateway", "cli"].includes(other) || other.endsWith(".ts"))
+  if (["providers", "dock", "gateway", "routing", "cli"].includes(other) || other.endsWith(".ts"))
     return "a domain may not";
   const isPort = /^src\/(targets|sources)\/\w+\.ts$/.test(to);
   return /\/index\.ts$/.test(to) || isPort ? null : "another domain is imported through its index.ts";

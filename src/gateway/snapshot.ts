@@ -1,3 +1,7 @@
+import type { Route } from "../routing/index.ts";
+
+export type { Route };
+
 /**
  * What the gateway serves, whole and immutable. The dock pushes a new one over the gateway's unix socket for every
  * change; the gateway answers once every worker serves it and it is on disk.
@@ -93,20 +97,6 @@ export type ManifestFile = {
   /** Precompressed variants in the same store. */
   readonly encodings: Readonly<Partial<Record<"br" | "gzip", { digest: string; size: number }>>>;
 };
-
-/** Source: vercel.com/docs/build-output-api/configuration, the static subset. */
-export type Route =
-  | { readonly handle: "filesystem" | "hit" | "miss" | "rewrite" | "error" | "resource" }
-  | {
-      /** PCRE, matched case-insensitively against the path. */
-      readonly src: string;
-      readonly dest?: string;
-      readonly headers?: Readonly<Record<string, string>>;
-      readonly methods?: readonly string[];
-      readonly status?: number;
-      readonly continue?: boolean;
-      readonly check?: boolean;
-    };
 
 /** Totals of one release since the gateway's primary started. Monotone; a reader subtracts two readings. */
 export type ReleaseCounters = {

@@ -69,6 +69,15 @@ export function fillUrl(template: Template, caught: Caught): string {
   return fill(template, { ...caught, conditions: Object.fromEntries(conditions) });
 }
 
+/**
+ * As a redirect's target. `/$1` must not become `//evil.example` because a visitor wrote so: only the route's author
+ * sends visitors to another host.
+ */
+export function fillLocation(template: Template, caught: Caught): string {
+  const filled = fillUrl(template, caught);
+  return template.text.startsWith("//") ? filled : filled.replace(/^[/\\]{2,}/, "/");
+}
+
 function escapeData(value: string): string {
   return value.replace(/[^!-~]+|[?#&%+"<>\\^`{|}]/g, (text) => encodeURIComponent(text.toWellFormed()));
 }

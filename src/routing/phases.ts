@@ -1,8 +1,8 @@
 import type { CompiledRoute, Phase, RouteTable } from "./compile.ts";
-import { type Caught, everythingCaught, fillUrl } from "./fill.ts";
+import { type Caught, everythingCaught, fillLocation, fillUrl } from "./fill.ts";
 import { localeRedirect } from "./locale.ts";
 import { readMiddleware } from "./middleware.ts";
-import { canonicalPath, type Destination, parseDestination } from "./path.ts";
+import { canonicalPath, parseDestination } from "./path.ts";
 import { mergeQuery } from "./query.ts";
 import type { AnswerHeaders, Lookup, MiddlewareAnswer, Routed, RouteRequest } from "./routed.ts";
 import {
@@ -22,9 +22,9 @@ import {
  * each with the output at the path it leads to, and miss. What is found goes through hit.
  *
  * A route that ends its phase and leads nowhere is undone: the next phase begins as if it had not been, but for
- * transforms. One that continues stays. So do the official development router and, by the experiments of fastly/serve-vercel-build-output,
- * Vercel's network. It ends for every table: only `check` looks into other phases, and only from start, filesystem
- * and resource into miss, and from there into rewrite.
+ * transforms. One that continues stays. So do the official development router and, by the experiments of
+ * fastly/serve-vercel-build-output, Vercel's network. It ends for every table: only `check` looks into other phases,
+ * and only from start, filesystem and resource into miss, and from there into rewrite.
  */
 export function routeRequest<Output>(
   table: RouteTable,
@@ -139,7 +139,7 @@ function applyRoute<Output>(
 ): Step<Output> | null {
   addEffects(state, route, caught, keeps);
   const dest = route.dest === null ? null : parseDestination(fillUrl(route.dest, caught));
-  const redirected = redirect(walk, route, state, dest);
+  const redirected = redirect(walk, route, state, caught);
   if (redirected !== null) return { ended: redirected };
   if (dest !== null && "url" in dest) return { ended: external(state, dest.url) };
   if (dest !== null) moveTo(state, dest, caught);
@@ -181,7 +181,7 @@ function redirect<Output>(
   walk: Walk<Output>,
   route: CompiledRoute,
   state: State,
-  dest: Destination | null,
+  caught: Caught,
 ): Routed<Output> | null {
   if (route.locale !== null) {
     const to = localeRedirect(route.locale, { ...askedOf(walk, state), path: state.path });
@@ -190,8 +190,9 @@ function redirect<Output>(
   if (route.status === null || route.status < 300 || route.status > 399) return null;
   if (state.headers.location !== undefined)
     return { kind: "redirect", status: route.status, ...broughtAlong(state) };
-  if (dest === null) return null;
-  return redirectTo(state, route.status, "url" in dest ? dest.url : dest.path + dest.query);
+  if (route.dest === null) return null;
+  const to = fillLocation(route.dest, caught);
+  return redirectTo(state, route.status, /^(?:\/|https?:\/\/)/i.test(to) ? to : `/${to}`);
 }
 
 function redirectTo<Output>(state: State, status: number, location: string): Routed<Output> {

@@ -1,7 +1,7 @@
 import { applyChanges, changeOf, seenPathOf } from "./changes.ts";
 import type { CompiledRoute, RouteTable } from "./compile.ts";
 import { type Asked, allHold, anyHolds } from "./conditions.ts";
-import { type Caught, fillHeader, fillUrl } from "./fill.ts";
+import { type Caught, fillHeader, fillLocation } from "./fill.ts";
 import { mergeQuery, parametersOf, queryOf } from "./query.ts";
 import type { AnswerHeaders, Change, Lookup, RouteRequest } from "./routed.ts";
 
@@ -92,7 +92,7 @@ export function addEffects(
 ): void {
   for (const [name, value] of route.headers) {
     if (!route.important && Object.hasOwn(keeps, name)) continue;
-    const filled = name === "location" ? fillUrl(value, caught) : fillHeader(value, caught);
+    const filled = name === "location" ? fillLocation(value, caught) : fillHeader(value, caught);
     state.headers = { ...state.headers, [name]: filled };
     if (route.important) state.important = { ...state.important, [name]: filled };
   }
