@@ -1,4 +1,4 @@
-import type { Route } from "../routing/index.ts";
+import type { Route, Wildcard } from "../routing/index.ts";
 
 export type { Route };
 
@@ -80,6 +80,8 @@ export type Manifest = {
   readonly files: Readonly<Record<string, ManifestFile>>;
   /** Build Output API v3 routes, in order, `handle` entries included; empty for plain static sites and servers. */
   readonly routes: readonly Route[];
+  /** Values of `$wildcard` in the routes, by host. Absent: none. */
+  readonly wildcard?: readonly Wildcard[];
   /** True: what no file and no route answers goes to the release's process. */
   readonly server: boolean;
   /** True: `/about` answers from `/about.html`, and `/about.html` redirects to `/about`. */

@@ -27,6 +27,7 @@ export type CompiledRoute = {
   readonly continues: boolean;
   readonly check: boolean;
   readonly important: boolean;
+  readonly denies: boolean;
   readonly middlewarePath: string | null;
   readonly locale: CompiledLocale | null;
   readonly transforms: readonly CompiledTransform[];
@@ -100,6 +101,7 @@ function compileRoute(route: SourceRoute): CompiledRoute {
     continues: route.continue === true,
     check: route.check === true,
     important: route.important === true,
+    denies: route.mitigate?.action === "deny",
     middlewarePath: route.middlewarePath ?? null,
     locale: route.locale === undefined ? null : compileLocale(route.locale),
     transforms: (route.transforms ?? []).map(compileTransform),

@@ -219,10 +219,13 @@ describe("routes", () => {
       { kind: "external", url: "https://other.example/a?key=1" },
     ],
     [
-      "do not act on a mitigation",
-      [{ src: "/about", mitigate: { action: "deny" }, dest: "/about.html" }],
+      "deny, but challenge nobody",
+      [
+        { src: "/about", mitigate: { action: "challenge" }, dest: "/about.html", continue: true },
+        { src: "/about.html", missing: [{ type: "cookie", key: "pass" }], mitigate: { action: "deny" } },
+      ],
       "/about",
-      { kind: "output" },
+      { kind: "status", status: 403 },
     ],
   ])("%s", (_, routes, path, expected) => {
     expect(go(routes, path)).toMatchObject(expected);

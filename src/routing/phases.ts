@@ -84,9 +84,12 @@ function afterFiles<Output>(walk: Walk<Output>, base: State, before: Open<Output
     last = settled;
   }
   const { state } = last;
-  if (state.status !== null && state.status >= 400)
-    return { kind: "status", status: state.status, ...whereOf(state), ...broughtAlong(state) };
+  if (state.status !== null && state.status >= 400) return statusOf(state, state.status);
   return { kind: "none", ...whereOf(state), ...broughtAlong(state) };
+}
+
+function statusOf<Output>(state: State, status: number): Routed<Output> {
+  return { kind: "status", status, ...whereOf(state), ...broughtAlong(state) };
 }
 
 const whereOf = (state: State) => ({ path: state.path, query: finalQuery(state) });
@@ -109,7 +112,7 @@ function answerOf<Output>(
   const found = output ?? walk.lookup(state.path);
   if (found !== null) return hit(walk, state, found);
   if (state.status === null || byDest) return null;
-  return { kind: "status", status: state.status, ...whereOf(state), ...broughtAlong(state) };
+  return statusOf(state, state.status);
 }
 
 /** Goes through one phase's routes in order. */
@@ -138,6 +141,7 @@ function applyRoute<Output>(
   keeps: AnswerHeaders | undefined,
 ): Step<Output> | null {
   addEffects(state, route, caught, keeps);
+  if (route.denies) return { ended: statusOf(state, 403) };
   const dest = route.dest === null ? null : parseDestination(fillUrl(route.dest, caught));
   const redirected = redirect(walk, route, state, caught);
   if (redirected !== null) return { ended: redirected };

@@ -1,15 +1,16 @@
 import { z } from "zod";
 import type { Route } from "../../gateway/snapshot.ts";
+import { compileRoutes } from "../../routing/index.ts";
 import { BuildFailure } from "./build.ts";
 import { contentTypeOf } from "./content-type.ts";
 import type { ServedFile } from "./manifest.ts";
 import type { StaticSource } from "./static-source.ts";
 
-const Handle = z.object({
+const Handle = z.looseObject({
   handle: z.enum(["filesystem", "hit", "miss", "rewrite", "error", "resource"]),
 });
 
-const Source = z.object({
+const Source = z.looseObject({
   src: z.string(),
   dest: z.string().optional(),
   headers: z.record(z.string(), z.string()).optional(),
@@ -28,9 +29,8 @@ const Config = z.object({
     .nullish(),
 });
 
-// Conditions and transformations need a matcher that the gateway does not have. Ignoring one would serve to everyone
-// what is meant for some.
-const UNSUPPORTED = ["has", "missing", "middlewarePath", "mitigate", "transforms"];
+// The gateway runs no function. Ignoring one would serve to everyone what is meant for some.
+const UNSUPPORTED = ["middlewarePath"];
 
 /**
  * Reads a Build Output (version 3): its static files under the paths and types that `overrides` gives them, and its
@@ -87,8 +87,8 @@ function parseConfig(text: string | null): z.infer<typeof Config> {
   for (const [index, route] of rawRoutes(json).entries()) {
     const field = UNSUPPORTED.find((name) => name in route);
     if (field) throw invalid(`routes.${index} uses "${field}", which is not supported here yet`);
-    if (typeof route.src === "string") assertPattern(index, route.src);
   }
+  assertRoutes((parsed.data.routes ?? []) as Route[]);
   return parsed.data;
 }
 
@@ -97,11 +97,11 @@ function rawRoutes(json: unknown): Record<string, unknown>[] {
   return Array.isArray(routes) ? routes : [];
 }
 
-function assertPattern(index: number, src: string): void {
+function assertRoutes(routes: readonly Route[]): void {
   try {
-    new RegExp(src, "i");
-  } catch {
-    throw invalid(`routes.${index}.src is no regular expression that this gateway reads: ${src}`);
+    compileRoutes(routes);
+  } catch (error) {
+    throw invalid(error instanceof Error ? error.message : String(error));
   }
 }
 

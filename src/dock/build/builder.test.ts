@@ -152,7 +152,8 @@ describe("a ready Build Output", () => {
     ],
     ["another version", {}, '{"version":2}', /version/],
     ["no JSON", {}, "{", /no JSON/],
-    ["a route with a condition", {}, '{"version":3,"routes":[{"src":"/","has":[]}]}', /"has"/],
+    ["middleware", {}, '{"version":3,"routes":[{"src":"/","middlewarePath":"m"}]}', /"middlewarePath"/],
+    ["a pattern that is none", {}, '{"version":3,"routes":[{"src":"/(?R)"}]}', /routes\.0: .*\(\?R\)/],
   ])("with %s is refused", async (_title, extra, config, message) => {
     await using place = await temporaryDirectory();
     const built = await buildPlace(place.path);
