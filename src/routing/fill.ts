@@ -82,10 +82,14 @@ function escapeData(value: string): string {
   return value.replace(/[^!-~]+|[?#&%+"<>\\^`{|}]/g, (text) => encodeURIComponent(text.toWellFormed()));
 }
 
+const CARRIED = /^[\t -~]*$/;
+
 /** As a header's value: what no header may carry is escaped. */
 export function fillHeader(template: Template, caught: Caught): string {
   if (template.parts === null) return template.text;
-  return fill(template, caught).replace(/[^\t -~]+/g, (text) => encodeURIComponent(text.toWellFormed()));
+  const filled = fill(template, caught);
+  if (CARRIED.test(filled)) return filled;
+  return filled.replace(/[^\t -~]+/g, (text) => encodeURIComponent(text.toWellFormed()));
 }
 
 function caughtAs({ match, pattern, conditions, wildcard }: Caught, key: string): string | undefined {
@@ -98,14 +102,14 @@ function caughtAs({ match, pattern, conditions, wildcard }: Caught, key: string)
 
 /** All that a pattern and its conditions caught, by number and name. */
 export function everythingCaught({ match, pattern, conditions }: Caught): Record<string, string> {
-  const all: Record<string, string> = {};
-  const numbers = pattern.numbers ?? match.keys();
-  let number = 0;
-  for (const at of numbers) {
-    const value = match[at];
-    if (number > 0 && value !== undefined) all[number] = value;
-    number += 1;
+  const all: Record<string, string> = { ...conditions };
+  const { numbers } = pattern;
+  const count = (numbers ?? match).length;
+  for (let number = 1; number < count; number++) {
+    const value = match[numbers === null ? number : (numbers[number] ?? -1)];
+    if (value !== undefined) all[number] = value;
   }
-  for (const [name, value] of Object.entries(match.groups ?? {})) if (value !== undefined) all[name] = value;
-  return { ...conditions, ...all };
+  if (match.groups === undefined) return all;
+  for (const [name, value] of Object.entries(match.groups)) if (value !== undefined) all[name] = value;
+  return all;
 }
