@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import LongestFirst from "./test/support/longest-first.ts";
 
 export default defineConfig({
   test: {
@@ -8,5 +9,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 120_000,
     pool: "forks",
+    // One more than the cores of CI: tests of whole installations mostly wait.
+    maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
   },
 });
