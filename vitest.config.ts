@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 import LongestFirst from "./test/support/longest-first.ts";
 
@@ -9,8 +10,8 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 180_000,
     pool: "forks",
-    // One more than the cores of CI: tests of whole installations mostly wait.
-    maxWorkers: 3,
+    // One more than the cores, since tests of whole installations mostly wait. Eight share one Postgres comfortably.
+    maxWorkers: Math.min(availableParallelism() + 1, 8),
     sequence: { sequencer: LongestFirst },
   },
 });
