@@ -22,7 +22,8 @@ test("real processes: whatever is killed, nothing acknowledged is lost and traff
     kills: 15,
     requestsBetween: 250,
     visitors: 2,
-    // Other tests run beside this one: while it is killed again and again, a deployment is slow before it is stuck.
+    // A control plane that dies in a request keeps the request's key for 60 s, one that dies in a deployment its lease
+    // for 10 s. With other tests beside this one, the kills go on for long enough to hit one thing more than once.
     settleWithinMs: 300_000,
     say,
   });
