@@ -1,7 +1,7 @@
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** Files that take long, the longest kind first; what matches none of these follows, larger files first. */
-const KINDS = [/^test\/e2e\//, /^test\/(scenarios|contract)\//, /^src\/dock\//, /^src\/gateway\//];
+const KINDS = [/^test\/e2e\//, /^test\//, /^src\/dock\//, /^src\/gateway\//];
 
 /**
  * The order in which workers take files. A run ends with its last file, so the long ones begin first: they spend
