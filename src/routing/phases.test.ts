@@ -174,6 +174,12 @@ describe("routes", () => {
     ],
     ["answer with a status", [{ src: "/secret", status: 404 }], "/secret", { kind: "status", status: 404 }],
     [
+      "refuse with a status what is there",
+      [{ src: "/about.html", status: 401 }],
+      "/about.html",
+      { kind: "status", status: 401 },
+    ],
+    [
       "keep a status for what a route leads to",
       [{ src: "/gone", status: 410, dest: "/about.html" }],
       "/gone",

@@ -154,6 +154,10 @@ function applyRoute<Output>(
     state.status = route.status ?? state.status;
     return null;
   }
+  // "Answer 401" is about whatever is there: a file must not come along with the refusal.
+  if (dest === null && !route.check && route.status !== null && route.status >= 400) {
+    return { ended: statusOf(state, route.status) };
+  }
   const output = route.check ? walk.lookup(state.path) : null;
   if (route.check && output === null && (route.status === null || phase === "miss")) {
     state.status = route.status ?? state.status;

@@ -44,8 +44,9 @@ export type SourceRoute = {
   };
   readonly transforms?: readonly Transform[];
   /**
-   * `deny` answers 403: that is the route's whole purpose. `challenge` is read and not acted on: it has the visitor's
-   * browser prove itself to Vercel's own service, and there is none here; the route applies as for a visitor who passed.
+   * `deny` answers 403: that is the route's whole purpose. `challenge` is read and not acted on: it has the
+   * visitor's browser prove itself to Vercel's own service, and there is none here; the route applies as for a
+   * visitor who passed.
    */
   readonly mitigate?: { readonly action: string };
 };
