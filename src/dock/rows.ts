@@ -1,9 +1,12 @@
 import type { ColumnType, Generated } from "kysely";
 import type { Database, Tx } from "../foundation/db.ts";
+import type { BuiltFunction } from "./build/functions.ts";
+import type { CronJob } from "./build/output-config.ts";
 
 /** jsonb: read as data, written as JSON text (the driver would turn an array into a Postgres array). */
 type Json<T> = ColumnType<T, string, string>;
 type JsonOrNull<T> = ColumnType<T | null, string | null | undefined, string | null>;
+type JsonList<T> = ColumnType<readonly T[], string | undefined, string>;
 type Nullable<T> = ColumnType<T | null, T | null | undefined, T | null>;
 
 export type ProjectSettings = {
@@ -95,6 +98,8 @@ export type DockTables = {
     server: JsonOrNull<{ directory: string; command: string }>;
     digests: string[];
     size_bytes: number;
+    functions: JsonList<BuiltFunction>;
+    crons: JsonList<CronJob>;
     created_at: Date;
   };
   deployments: {

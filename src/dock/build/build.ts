@@ -1,4 +1,6 @@
 import type { TreeFile } from "../store/store.ts";
+import type { BuiltFunction } from "./functions.ts";
+import type { CronJob } from "./output-config.ts";
 
 /**
  * Vercel's project settings, the part that decides a build. Null or absent: detect.
@@ -44,6 +46,9 @@ export type Artifact = {
   /** Every digest in the content store that the manifest names, for garbage collection. */
   readonly digests: readonly string[];
   readonly sizeBytes: number;
+  /** Of a Build Output: its functions (of very many the first 1,000) and its cron jobs. */
+  readonly functions: readonly BuiltFunction[];
+  readonly crons: readonly CronJob[];
 };
 
 export type BuildEvent = {

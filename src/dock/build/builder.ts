@@ -1,10 +1,11 @@
 import { mkdir, readdir, readFile, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { join, posix } from "node:path";
 import type { Clock } from "../../foundation/clock.ts";
 import { AppError, errorCodeOf, messageOf } from "../../foundation/errors.ts";
 import type { Ids } from "../../foundation/ids.ts";
 import type { Log } from "../../foundation/log.ts";
 import type { Route } from "../../gateway/snapshot.ts";
+import { OUTPUT_SERVER } from "../output/command.ts";
 import { ProcessFamily } from "../run/process-family.ts";
 import type { FileStore } from "../store/store.ts";
 import { artifactKey } from "./artifact-key.ts";
@@ -15,8 +16,11 @@ import { readBuildOutput } from "./build-output.ts";
 import { type BuildCache, createBuildCache, folderName } from "./cache.ts";
 import { BUILD_MARKER } from "./command-env.ts";
 import { findOutput } from "./find-output.ts";
+import type { BuiltFunction } from "./functions.ts";
 import type { BuildLimits } from "./limits.ts";
 import { composeManifest, type ServedFile, servedAsIs } from "./manifest.ts";
+import type { CronJob } from "./output-config.ts";
+import { type OutputTree, outputInStore, outputOnDisk } from "./output-tree.ts";
 import { BUILD_OUTPUT, type Plan, planBuild, rootDirectoryOf } from "./plan.ts";
 import { canceled } from "./run-command.ts";
 import { type SourceTree, sourceTree } from "./source-tree.ts";
@@ -24,6 +28,7 @@ import { isServed } from "./static-path.ts";
 import { sourcesOfDirectory, sourcesOfTree } from "./static-source.ts";
 import { assertSafeTree } from "./tree-paths.ts";
 import { buildInWorkshop, detached } from "./workspace.ts";
+import { writeOutput } from "./write-output.ts";
 
 export type BuilderOptions = {
   /** Absolute. Artifacts, caches and work directories are below it. */
@@ -109,6 +114,8 @@ type Product = {
   readonly routes: readonly Route[];
   readonly framework: string | null;
   readonly server: { tree: string; directory: string; command: string } | null;
+  readonly functions?: readonly BuiltFunction[];
+  readonly crons?: readonly CronJob[];
 };
 
 async function produce(job: Job): Promise<BuildResult> {
@@ -132,6 +139,8 @@ async function produce(job: Job): Promise<BuildResult> {
     digests: composed.digests,
     sizeBytes: composed.sizeBytes,
     server: product.server,
+    functions: product.functions ?? [],
+    crons: product.crons ?? [],
     force: request.force,
   });
 }
@@ -142,18 +151,29 @@ async function makeProduct(job: Job): Promise<Product> {
   const root = rootDirectoryOf(request.settings);
   const whole = sourceTree(request.files, "", shop.store);
   const tree = root === "" ? whole : sourceTree(request.files, root, shop.store);
-  const ready = [tree, whole].find((candidate) => candidate.has(`${BUILD_OUTPUT}/config.json`));
-  if (request.prebuilt || ready) return productOfBuildOutput(job, ready ?? whole);
+  const ready = [root, ""].find((place) => whole.has(posix.join(place, BUILD_OUTPUT, "config.json")));
+  if (request.prebuilt || ready !== undefined) {
+    return productOfBuildOutput(job, await outputInStore(request.files, ready ?? "", shop.store));
+  }
   if (tree.files.length === 0) throw nothingThere(root);
   const plan = await planBuild(tree, request.settings, request.env, (path) => root !== "" && whole.has(path));
   const idle = plan.server === null && plan.build === null && !request.settings.installCommand?.trim();
   return idle ? productOfTree(job, plan, tree) : productOfBuild(job, plan, tree, root);
 }
 
-async function productOfBuildOutput({ shop }: Job, tree: SourceTree): Promise<Product> {
-  const sources = await sourcesOfTree(tree, BUILD_OUTPUT, shop.store);
-  const output = readBuildOutput(await tree.read(`${BUILD_OUTPUT}/config.json`), sources);
-  return { ...output, framework: null, server: null };
+/** Files and routes for the gateway, or a tree of its own for the output server, which everything is sent to. */
+async function productOfBuildOutput({ work, log }: Job, tree: OutputTree): Promise<Product> {
+  const output = await readBuildOutput(tree);
+  const { framework, functions, crons } = output;
+  if (output.kind === "static") {
+    return { files: output.files, routes: output.routes, framework, server: null, functions, crons };
+  }
+  const directory = join(work, "output");
+  await mkdir(directory, { recursive: true });
+  await writeOutput(output.entries, directory);
+  log.line("stdout", `The output has ${functions.length} functions in ${output.entries.size} files.`);
+  const server = { tree: directory, directory: "", command: OUTPUT_SERVER };
+  return { files: [], routes: [], framework, server, functions, crons };
 }
 
 /** A site that is ready as it is: its files are in the store already, so nothing is written out. */
@@ -180,8 +200,8 @@ async function productOfBuild(job: Job, plan: Plan, tree: SourceTree, root: stri
   const skipped = (file: string) => log.line("stderr", `Not served, it leads out of the build: ${file}`);
   const configText = await readFile(join(directory, BUILD_OUTPUT, "config.json"), "utf8").catch(() => null);
   if (configText !== null && plan.server === null) {
-    const sources = await sourcesOfDirectory(join(directory, BUILD_OUTPUT), boundary, skipped);
-    return { ...readBuildOutput(configText, sources), framework, server: null };
+    const product = await productOfBuildOutput(job, await outputOnDisk(boundary, root));
+    return { ...product, framework: product.framework ?? framework };
   }
   const output = await findOutput(plan, directory);
   const wholeTree = output === directory;

@@ -88,6 +88,8 @@ async function saveArtifact(dock: Dock, id: string, artifact: Artifact, reused: 
     server: artifact.server ? JSON.stringify(artifact.server) : null,
     digests: [...artifact.digests],
     size_bytes: artifact.sizeBytes,
+    functions: JSON.stringify(artifact.functions),
+    crons: JSON.stringify(artifact.crons),
   };
   // A forced build makes the same key again; its files may be others.
   if (!reused || !(await knownArtifact(dock, artifact))) {
