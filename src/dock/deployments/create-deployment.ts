@@ -15,6 +15,7 @@ import { buildRequest, releaseReused } from "./build-deployment.ts";
 import { branchOf, type DeploymentRequest, mergeSettings } from "./deployment-request.ts";
 import { type DeploymentView, getDeployment } from "./queries.ts";
 import { loadTree, readTree, saveTree } from "./tree.ts";
+import { unpackArchive } from "./unpack-archive.ts";
 import { deploymentEnv, sealEnv } from "./variables-of.ts";
 
 export type CreateOptions = {
@@ -45,9 +46,10 @@ export async function createDeployment(
   request: DeploymentRequest,
   options: CreateOptions,
 ): Promise<Created> {
-  const source = await resolveSource(dock, request, options);
-  const missing = await dock.store.missing(source.files.map((file) => file.sha1));
+  const sent = await resolveSource(dock, request, options);
+  const missing = await dock.store.missing(sent.files.map((file) => file.sha1));
   if (missing.length > 0) return { kind: "missing_files", missing };
+  const source = { ...sent, files: await unpackArchive(dock.store, sent.files) };
   const project = await resolveProject(dock, request);
   const environment = await resolveEnvironment(dock, project, request);
   const id = await insert(dock, { request, options, source, project, environment });
