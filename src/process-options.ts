@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { Config } from "./config.ts";
+import { vercelOnPath } from "./dock/build/vercel-cli.ts";
 import type { startDock } from "./dock/index.ts";
 import { systemClock } from "./foundation/clock.ts";
 import { AppError } from "./foundation/errors.ts";
@@ -49,6 +50,7 @@ export function dockOptions(config: Config, secrets: Secrets, log: Log): Paramet
     buildLimits: config.build,
     networkEnv: config.networkEnv,
     path: config.path,
+    vercelCli: config.vercelCli === "none" ? null : (config.vercelCli ?? vercelOnPath(config.path)),
     clock: systemClock,
     ids: randomIds,
     log,

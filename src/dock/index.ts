@@ -85,7 +85,7 @@ function serve(options: DockOptions, dock: Dock): Promise<HttpServer> {
 }
 
 async function assemble(options: DockOptions, undo: AsyncDisposableStack): Promise<Dock> {
-  const { clock, ids, log, dir } = options;
+  const { clock, ids, log, dir, domain } = options;
   const pool = createPool({
     databaseUrl: options.databaseUrl,
     applicationName: "signalbox-dock",
@@ -114,7 +114,7 @@ async function assemble(options: DockOptions, undo: AsyncDisposableStack): Promi
       .where("key", "=", row.artifact)
       .executeTakeFirstOrThrow();
     if (!artifact.server) throw new Error(`the deployment ${id} has no process`);
-    return appSpec({ secrets }, row, artifact.server);
+    return appSpec({ secrets, db, domain }, row, artifact.server);
   };
   const keeper = createKeeper({ runner, link, clock, log, state: () => traffic.state, specOf });
   undo.defer(() => keeper.close());
@@ -124,7 +124,6 @@ async function assemble(options: DockOptions, undo: AsyncDisposableStack): Promi
     work: (id, signal) => buildDeployment(dock, id, signal),
   });
   undo.defer(() => queue.close(new DockClosing("The dock is closing.")));
-  const { domain } = options;
   const parts = { pool, db, clock, ids, log, domain, store, builder, runner };
   const dock: Dock = { ...parts, secrets, events, traffic, publisher, link, keeper, queue };
   return dock;
@@ -145,6 +144,7 @@ async function buildAndRun(
       limits,
       networkEnv,
       path,
+      vercelCli: options.vercelCli ?? null,
       clock,
       ids,
       log,

@@ -29,6 +29,8 @@ export type DockOptions = {
   readonly networkEnv: Readonly<Record<string, string>>;
   /** PATH of builds and of app processes. */
   readonly path: string;
+  /** Absolute path of the official `vercel` program, which then builds source deployments. Default null: none. */
+  readonly vercelCli?: string | null;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Log;

@@ -14,6 +14,14 @@ export type BuildSettings = {
   readonly rootDirectory?: string | null;
 };
 
+/** Variables that nobody set: they say where and for what a build is made. */
+export type SystemVariables = {
+  /** The same for every deployment of a project to one target from one branch: a part of the artifact's key. */
+  readonly fixed: Readonly<Record<string, string>>;
+  /** This deployment's alone: its URL, its id, its commit. An artifact that has one in it is not reused. */
+  readonly own: Readonly<Record<string, string>>;
+};
+
 export type BuildRequest = {
   /** The dock's deployment id; names the work directory and the log. */
   readonly deploymentId: string;
@@ -26,6 +34,10 @@ export type BuildRequest = {
    * and certificate settings. `SIGNALBOX_START_COMMAND` overrides `npm start` for server releases.
    */
   readonly env: Readonly<Record<string, string>>;
+  /** `production`, `preview`, or a custom environment's slug; preview when absent. */
+  readonly target?: string;
+  /** What `vercel build` is told about the deployment, as Vercel's system environment variables name it. */
+  readonly system?: SystemVariables;
   /** True: the tree holds `.vercel/output`, nothing is built. */
   readonly prebuilt: boolean;
   /** True: neither an earlier artifact nor the caches are used. */

@@ -8,12 +8,13 @@ import type { Route } from "../../gateway/snapshot.ts";
 import { OUTPUT_SERVER } from "../output/command.ts";
 import { ProcessFamily } from "../run/process-family.ts";
 import type { FileStore } from "../store/store.ts";
-import { artifactKey } from "./artifact-key.ts";
+import { artifactKey, ownKey, ownTexts } from "./artifact-key.ts";
 import { type Artifacts, createArtifacts } from "./artifacts.ts";
 import { type Builder, BuildFailure, type BuildRequest, type BuildResult } from "./build.ts";
 import { type BuildLog, createBuildLog } from "./build-log.ts";
 import { readBuildOutput } from "./build-output.ts";
 import { type BuildCache, createBuildCache, folderName } from "./cache.ts";
+import { chooseBuilder } from "./choose-builder.ts";
 import { BUILD_MARKER } from "./command-env.ts";
 import { findOutput } from "./find-output.ts";
 import type { BuiltFunction } from "./functions.ts";
@@ -27,6 +28,8 @@ import { type SourceTree, sourceTree } from "./source-tree.ts";
 import { isServed } from "./static-path.ts";
 import { sourcesOfDirectory, sourcesOfTree } from "./static-source.ts";
 import { assertSafeTree } from "./tree-paths.ts";
+import { mentions, vercelBuild } from "./vercel-build.ts";
+import { type VercelCli, vercelCliAt } from "./vercel-cli.ts";
 import { buildInWorkshop, detached } from "./workspace.ts";
 import { writeOutput } from "./write-output.ts";
 
@@ -42,6 +45,8 @@ export type BuilderOptions = {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Log;
+  /** Absolute path of the official `vercel` program, which builds what it can; null or absent: the dock builds all. */
+  readonly vercelCli?: string | null;
   /** Bytes that the dependency and framework caches of all projects may hold after `collect`. Default 2 GB. */
   readonly cacheBytes?: number;
 };
@@ -51,16 +56,21 @@ export type DockBuilder = Builder & { digests(): Promise<Set<string>> };
 
 const CACHE_BYTES = 2_000_000_000;
 
-type Shop = BuilderOptions & { artifacts: Artifacts; cache: BuildCache; active: Map<string, BuildRequest> };
+type Shop = BuilderOptions & {
+  artifacts: Artifacts;
+  cache: BuildCache;
+  active: Map<string, BuildRequest>;
+  cli: VercelCli | null;
+};
 
 export function createBuilder(options: BuilderOptions): DockBuilder {
-  const { dir, path, clock, ids, store } = options;
+  const { dir, path, clock, ids } = options;
   const artifacts = createArtifacts(join(dir, "artifacts"));
   const cache = createBuildCache({ directory: join(dir, "cache"), path, clock, ids });
-  const shop: Shop = { ...options, artifacts, cache, active: new Map() };
+  const cli = options.vercelCli ? vercelCliAt(options.vercelCli) : null;
+  const shop: Shop = { ...options, artifacts, cache, active: new Map(), cli };
   return {
-    lookup: async (request) =>
-      request.force ? null : artifacts.find(artifactKey(request, store.directory), clock.now()),
+    lookup: async (request) => (request.force ? null : artifacts.find(keyOf(shop, request).key, clock.now())),
     build: (request, { signal, onEvent }) => build(shop, request, signal, onEvent),
     digests: () => artifacts.digests(),
     async collect(retained, olderThan) {
@@ -73,14 +83,19 @@ export function createBuilder(options: BuilderOptions): DockBuilder {
   };
 }
 
+function keyOf(shop: Shop, request: BuildRequest): { key: string; cli: VercelCli | null } {
+  const cli = chooseBuilder(request, shop.cli);
+  return { key: artifactKey(request, shop.store.directory, cli), cli };
+}
+
 async function build(
   shop: Shop,
   request: BuildRequest,
   signal: AbortSignal,
   onEvent: Parameters<Builder["build"]>[1]["onEvent"],
 ): Promise<BuildResult> {
-  const { store, clock, artifacts } = shop;
-  const key = artifactKey(request, store.directory);
+  const { clock, artifacts } = shop;
+  const { key, cli } = keyOf(shop, request);
   const earlier = request.force ? null : await artifacts.find(key, clock.now());
   if (earlier) return { artifact: earlier, reused: true };
   const buildId = shop.ids("bld");
@@ -89,7 +104,7 @@ async function build(
   shop.active.set(buildId, request);
   try {
     await mkdir(work, { recursive: true });
-    return await produce({ shop, request, signal, log, key, buildId, work });
+    return await produce({ shop, request, signal, log, key, buildId, work, cli });
   } catch (error) {
     throw asFailure(error, signal, shop.log);
   } finally {
@@ -106,6 +121,8 @@ type Job = {
   readonly key: string;
   readonly buildId: string;
   readonly work: string;
+  /** Builds it; null: the dock does. */
+  readonly cli: VercelCli | null;
 };
 
 /** What is served, before it is in the store. `server`: the tree to keep and the command to run in it. */
@@ -116,6 +133,8 @@ type Product = {
   readonly server: { tree: string; directory: string; command: string } | null;
   readonly functions?: readonly BuiltFunction[];
   readonly crons?: readonly CronJob[];
+  /** True: it names its deployment, and would be wrong for any other. */
+  readonly own?: boolean;
 };
 
 async function produce(job: Job): Promise<BuildResult> {
@@ -132,7 +151,7 @@ async function produce(job: Job): Promise<BuildResult> {
   signal.throwIfAborted();
   await shop.cache.writeEncodings(request.projectId, composed.encodings);
   return shop.artifacts.add({
-    key,
+    key: product.own ? ownKey(key, request) : key,
     buildId,
     framework: product.framework,
     manifest: composed.manifest,
@@ -156,6 +175,7 @@ async function makeProduct(job: Job): Promise<Product> {
     return productOfBuildOutput(job, await outputInStore(request.files, ready ?? "", shop.store));
   }
   if (tree.files.length === 0) throw nothingThere(root);
+  if (job.cli) return productOfVercelBuild(job, job.cli, tree, root);
   const plan = await planBuild(tree, request.settings, request.env, (path) => root !== "" && whole.has(path));
   const idle = plan.server === null && plan.build === null && !request.settings.installCommand?.trim();
   return idle ? productOfTree(job, plan, tree) : productOfBuild(job, plan, tree, root);
@@ -176,6 +196,28 @@ async function productOfBuildOutput({ work, log }: Job, tree: OutputTree): Promi
   return { files: [], routes: [], framework, server, functions, crons };
 }
 
+async function productOfVercelBuild(
+  job: Job,
+  cli: VercelCli,
+  tree: SourceTree,
+  root: string,
+): Promise<Product> {
+  const { request } = job;
+  const directory = await vercelBuild({ ...surroundings(job), root, tree, cli });
+  const output = await outputOnDisk(directory, "");
+  const product = await productOfBuildOutput(job, output);
+  // Looked for in what the output server gets, which has the files that functions take from the tree.
+  const written = product.server ? await outputOnDisk(product.server.tree, "", ".") : output;
+  return { ...product, own: await mentions(written.entries, ownTexts(request)) };
+}
+
+function surroundings(job: Job) {
+  const { shop, request, buildId, signal, log, work } = job;
+  const { store, cache, limits, networkEnv, path, clock } = shop;
+  const deadlineMs = clock.monotonicMs() + limits.timeoutMs;
+  return { store, cache, limits, networkEnv, path, clock, log, signal, deadlineMs, request, buildId, work };
+}
+
 /** A site that is ready as it is: its files are in the store already, so nothing is written out. */
 async function productOfTree({ shop, log }: Job, plan: Plan, tree: SourceTree): Promise<Product> {
   const { directory, from } = plan.output;
@@ -190,11 +232,8 @@ async function productOfTree({ shop, log }: Job, plan: Plan, tree: SourceTree): 
 }
 
 async function productOfBuild(job: Job, plan: Plan, tree: SourceTree, root: string): Promise<Product> {
-  const { shop, request, buildId, signal, log, work } = job;
-  const { store, cache, limits, networkEnv, path, clock } = shop;
-  const deadlineMs = clock.monotonicMs() + limits.timeoutMs;
-  const surroundings = { store, cache, limits, networkEnv, path, clock, log, signal, deadlineMs };
-  const directory = await buildInWorkshop({ ...surroundings, request, buildId, work, root, tree, plan });
+  const { log, work } = job;
+  const directory = await buildInWorkshop({ ...surroundings(job), root, tree, plan });
   const framework = plan.framework?.slug ?? null;
   const boundary = join(work, "tree");
   const skipped = (file: string) => log.line("stderr", `Not served, it leads out of the build: ${file}`);

@@ -59,9 +59,13 @@ export async function outputInStore(
   };
 }
 
-/** The output that a build left in `tree` (absolute), at `<root>/.vercel/output`. */
-export async function outputOnDisk(tree: string, root: string): Promise<OutputTree> {
-  const top = join(tree, root, OUTPUT_DIRECTORY);
+/** The output that a build left in `tree` (absolute), at `<root>/.vercel/output`. `below`: what else to list instead. */
+export async function outputOnDisk(
+  tree: string,
+  root: string,
+  below: string = OUTPUT_DIRECTORY,
+): Promise<OutputTree> {
+  const top = join(tree, root, below);
   const entries = new Map<string, OutputEntry>();
   const walk = async (relative: string): Promise<void> => {
     const names = await readdir(join(top, relative), { withFileTypes: true });
@@ -69,7 +73,7 @@ export async function outputOnDisk(tree: string, root: string): Promise<OutputTr
     const others = names.filter((name) => name.isFile() || name.isSymbolicLink());
     await inParallel(others, 16, async ({ name }) => {
       const entry = await entryOnDisk(join(top, relative, name));
-      if (entry) entries.set(posix.join(OUTPUT_DIRECTORY, relative, name), entry);
+      if (entry) entries.set(posix.join(below, relative, name), entry);
     });
     for (const { name } of folders) await walk(posix.join(relative, name));
   };

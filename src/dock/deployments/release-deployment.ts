@@ -67,7 +67,7 @@ async function startProcess(
   signal: AbortSignal,
 ): Promise<boolean> {
   try {
-    await dock.runner.start(appSpec(dock, row, server), signal);
+    await dock.runner.start(await appSpec(dock, row, server), signal);
     return true;
   } catch (error) {
     const output = await dock.runner.tail(row.id, 50);
