@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, posix } from "node:path";
 import type { Clock } from "../../foundation/clock.ts";
 import { AppError, errorCodeOf, messageOf } from "../../foundation/errors.ts";
@@ -21,7 +21,13 @@ import type { BuiltFunction } from "./functions.ts";
 import type { BuildLimits } from "./limits.ts";
 import { composeManifest, type ServedFile, servedAsIs } from "./manifest.ts";
 import type { CronJob } from "./output-config.ts";
-import { type OutputTree, outputInStore, outputOnDisk } from "./output-tree.ts";
+import {
+  OUTPUT_DIRECTORY,
+  type OutputEntry,
+  type OutputTree,
+  outputInStore,
+  outputOnDisk,
+} from "./output-tree.ts";
 import { BUILD_OUTPUT, type Plan, planBuild, rootDirectoryOf } from "./plan.ts";
 import { canceled } from "./run-command.ts";
 import { type SourceTree, sourceTree } from "./source-tree.ts";
@@ -30,6 +36,7 @@ import { sourcesOfDirectory, sourcesOfTree } from "./static-source.ts";
 import { assertSafeTree } from "./tree-paths.ts";
 import { mentions, vercelBuild } from "./vercel-build.ts";
 import { type VercelCli, vercelCliAt } from "./vercel-cli.ts";
+import { readVercelJson, settingsWith, siteConfig, type VercelJson } from "./vercel-json.ts";
 import { buildInWorkshop, detached } from "./workspace.ts";
 import { writeOutput } from "./write-output.ts";
 
@@ -176,9 +183,33 @@ async function makeProduct(job: Job): Promise<Product> {
   }
   if (tree.files.length === 0) throw nothingThere(root);
   if (job.cli) return productOfVercelBuild(job, job.cli, tree, root);
-  const plan = await planBuild(tree, request.settings, request.env, (path) => root !== "" && whole.has(path));
-  const idle = plan.server === null && plan.build === null && !request.settings.installCommand?.trim();
-  return idle ? productOfTree(job, plan, tree) : productOfBuild(job, plan, tree, root);
+  const vercelJson = await readVercelJson(tree);
+  const settings = settingsWith(request.settings, vercelJson);
+  const plan = await planBuild(tree, settings, request.env, (path) => root !== "" && whole.has(path));
+  const idle = plan.server === null && plan.build === null && !settings.installCommand?.trim();
+  const own = { ...job, request: { ...request, settings } };
+  const product = idle ? await productOfTree(own, plan, tree) : await productOfBuild(own, plan, tree, root);
+  return plan.server === null ? withVercelJson(own, product, vercelJson) : product;
+}
+
+/** The site as the Build Output that its `vercel.json` makes of it, or as it is where there is nothing of that kind. */
+async function withVercelJson(job: Job, product: Product, json: VercelJson | null): Promise<Product> {
+  if (product.server) return product;
+  const paths = product.files.map((file) => file.urlPath.slice(1));
+  const config = siteConfig(json, paths, product.routes);
+  if (config === null) return product;
+  const location = join(job.work, "config.json");
+  await writeFile(location, JSON.stringify(config));
+  const file = { kind: "file", executable: false } as const;
+  const entries = new Map<string, OutputEntry>(
+    product.files.map(({ urlPath, source: { size, sha1, location } }) => [
+      `${OUTPUT_DIRECTORY}/static${urlPath}`,
+      { ...file, size, sha1, location },
+    ]),
+  );
+  entries.set(`${OUTPUT_DIRECTORY}/config.json`, { ...file, size: 0, sha1: null, location });
+  const made = await productOfBuildOutput(job, { entries, outside: async () => null });
+  return { ...made, framework: product.framework };
 }
 
 /** Files and routes for the gateway, or a tree of its own for the output server, which everything is sent to. */
