@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { type RouteHeaders, withRouteHeaders } from "./answer-headers.ts";
 
 /** An answer of the platform itself: Vercel's status, code and sentence. https://vercel.com/docs/errors */
 export type PlatformError = { readonly status: number; readonly code: string; readonly message: string };
@@ -36,11 +37,11 @@ export const ERRORS = {
   },
 } as const satisfies Record<string, PlatformError>;
 
-/** In the form the client asked for. `headers`: what the routes said, as a flat list of names and values. */
+/** In the form the client asked for. */
 export function sendError(
   error: PlatformError,
   exchange: { req: IncomingMessage; res: ServerResponse; requestId: string },
-  headers: readonly string[] = [],
+  routed: RouteHeaders | null,
 ): void {
   const { req, res, requestId } = exchange;
   if (res.headersSent || res.destroyed) return void res.destroy();
@@ -61,10 +62,6 @@ export function sendError(
     "content-length",
     String(Buffer.byteLength(body)),
   ];
-  const names = new Set(own.filter((_, at) => at % 2 === 0));
-  const kept = headers.flatMap((name, at) =>
-    at % 2 === 0 && !names.has(name.toLowerCase()) ? [name, headers[at + 1] ?? ""] : [],
-  );
-  res.writeHead(status, [...own, ...kept]);
+  res.writeHead(status, routed === null ? own : withRouteHeaders(own, routed, "keep"));
   res.end(req.method === "HEAD" ? undefined : body);
 }

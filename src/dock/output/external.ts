@@ -1,10 +1,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { AppError } from "../../foundation/errors.ts";
+import { type RouteHeaders, withRouteHeaders } from "./answer-headers.ts";
 import { ERRORS, sendError } from "./error-page.ts";
 import { endToEnd } from "./functions/call.ts";
 import { guardedRequest } from "./guarded-request.ts";
-import { mergeHeaders, withoutHeaders } from "./headers.ts";
+import { withoutHeaders } from "./headers.ts";
 
 // Vercel's limit for rewrites to elsewhere. https://vercel.com/docs/limits
 const TIMEOUT_MS = 120_000;
@@ -20,10 +22,10 @@ export async function proxyExternal(
     readonly req: IncomingMessage;
     readonly res: ServerResponse;
     readonly requestId: string;
+    readonly body: Readable | null;
     /** Of the request, as middleware and routes left it. */
     readonly requestHeaders: readonly string[];
-    /** Of the routes, for the answer. */
-    readonly headers: readonly string[];
+    readonly routed: RouteHeaders;
   },
   allowNetworks: readonly string[],
 ): Promise<void> {
@@ -46,9 +48,10 @@ export async function proxyExternal(
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     request.once("response", resolve);
     request.on("error", reject);
-    req.pipe(request);
+    if (exchange.body === null) request.end();
+    else exchange.body.pipe(request);
     const answer = await promise;
-    const own = mergeHeaders(endToEnd(answer.rawHeaders), exchange.headers, "keep");
+    const own = withRouteHeaders(endToEnd(answer.rawHeaders), exchange.routed, "keep");
     res.writeHead(answer.statusCode ?? 502, answer.statusMessage, [
       ...own,
       "x-vercel-id",
@@ -57,6 +60,6 @@ export async function proxyExternal(
     await pipeline(answer, res);
   } catch (error) {
     const refused = error instanceof AppError && error.code === "bad_request";
-    sendError(refused ? ERRORS.externalRefused : ERRORS.externalFailed, exchange, exchange.headers);
+    sendError(refused ? ERRORS.externalRefused : ERRORS.externalFailed, exchange, exchange.routed);
   }
 }

@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
-import { mergeHeaders } from "./headers.ts";
+import { type RouteHeaders, withRouteHeaders } from "./answer-headers.ts";
 import type { StaticFile } from "./read-output.ts";
 
 type Facts = { readonly size: number; readonly tag: string; readonly body: Buffer | null };
@@ -21,11 +21,11 @@ export function createFileServer() {
     if (size <= SMALL_BYTES && memory + size <= MEMORY_BYTES) {
       memory += size;
       const body = await readFile(path);
-      return { size: body.length, tag: tagOf(createHash("sha1").update(body).digest("hex")), body };
+      return { size: body.length, tag: tagOf(body), body };
     }
     const hash = createHash("sha1");
     for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
-    return { size, tag: tagOf(hash.digest("hex")), body: null };
+    return { size, tag: quoted(hash.digest("hex")), body: null };
   };
   const factsOf = (path: string) => {
     const before = known.get(path);
@@ -45,8 +45,8 @@ export type FileExchange = {
   readonly requestId: string;
   /** 200 but for error pages. */
   readonly status: number;
-  /** What the routes say, names and values in turn: they win over a file's own. */
-  readonly headers: readonly string[];
+  /** What the routes say wins over what a file says. */
+  readonly routed: RouteHeaders;
 };
 
 async function serveFile(exchange: FileExchange, file: StaticFile, facts: Facts): Promise<void> {
@@ -55,7 +55,7 @@ async function serveFile(exchange: FileExchange, file: StaticFile, facts: Facts)
     ...["content-type", file.type, "etag", facts.tag, "cache-control", "public, max-age=0, must-revalidate"],
     ...["accept-ranges", "bytes", "x-vercel-cache", "HIT", "x-vercel-id", exchange.requestId],
   ];
-  const headers = mergeHeaders(own, exchange.headers, "override");
+  const headers = withRouteHeaders(own, exchange.routed, "override");
   if (status === 200 && matches(req.headers["if-none-match"], facts.tag)) {
     res.writeHead(304, without(headers, "content-type")).end();
     return;
@@ -79,7 +79,11 @@ async function serveFile(exchange: FileExchange, file: StaticFile, facts: Facts)
   await pipeline(createReadStream(file.path, { start: from, end: to }), res).catch(() => res.destroy());
 }
 
-function tagOf(digest: string): string {
+export function tagOf(body: Buffer): string {
+  return quoted(createHash("sha1").update(body).digest("hex"));
+}
+
+function quoted(digest: string): string {
   return `"${digest.slice(0, 32)}"`;
 }
 

@@ -55,16 +55,12 @@ function middlewareNext(): Response {
 function extend(modules: EdgeModules, context: vm.Context): void {
   const { message } = modules;
   const env = { ...visibleEnv(message) };
-  const own = { process: { env }, AsyncLocalStorage, console, setImmediate, Buffer: undefined };
-  for (const [name, value] of Object.entries(own)) {
-    if (value !== undefined)
-      Object.defineProperty(context, name, { value, configurable: true, writable: true });
-  }
+  Object.assign(context, { process: { env }, AsyncLocalStorage, console });
   Object.defineProperty(context, "require", { value: (name: string) => requireInside(modules, name) });
   const { fetch } = context as unknown as { fetch: typeof globalThis.fetch };
   const withAssets = (input: string | URL | Request, init?: RequestInit) =>
     fetchAsset(modules, fetch, input, init);
-  Object.defineProperty(context, "fetch", { value: withAssets, configurable: true, writable: true });
+  Object.assign(context, { fetch: withAssets });
   installRequestContext(context);
 }
 

@@ -47,6 +47,8 @@ export function startOf(spec: FunctionSpec): { kind: string; flags: string[]; en
   );
   const flags = [
     `--max-old-space-size=${Math.max(16, Math.floor(spec.memoryMb))}`,
+    // Of the empty package.json that ends the bundle's package scope; on Vercel there is none to complain about.
+    "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON",
     ...(spec.kind === "edge" ? ["--experimental-vm-modules", "--disable-warning=ExperimentalWarning"] : []),
   ];
   return { kind: JSON.stringify([flags, env]), flags, env };

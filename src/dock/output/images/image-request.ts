@@ -121,7 +121,9 @@ function fits(pattern: string, value: string, host = false): boolean {
   const part = host ? "[^.]+" : "[^/]+";
   const source = pattern
     .split(/(\*\*|\*)/)
-    .map((piece) => (piece === "**" ? ".*" : piece === "*" ? part : RegExp.escape(piece)))
+    .map((piece) =>
+      piece === "**" ? ".*" : piece === "*" ? part : piece.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&"),
+    )
     .join("");
   return matches(`^${source}$`, value);
 }

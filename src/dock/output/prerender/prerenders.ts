@@ -5,6 +5,7 @@ import { buffer } from "node:stream/consumers";
 import type { Clock } from "../../../foundation/clock.ts";
 import { messageOf } from "../../../foundation/errors.ts";
 import { parseCookies } from "../child/node-helpers.ts";
+import type { Exchange } from "../exchange.ts";
 import type { CallAnswer } from "../functions/call.ts";
 import type { RawHeaders } from "../headers.ts";
 import type { FunctionEntry } from "../read-output.ts";
@@ -36,19 +37,19 @@ export type PrerenderOptions = {
   /** When the release was first started: its fallbacks are as old as that. */
   readonly bornAtMs: number;
   /** Calls the function for a variant, with nothing of the visitor's beside what is allowed. */
-  readonly call: (entry: FunctionEntry, variant: Variant, requestId: string) => Promise<CallAnswer>;
+  readonly call: (entry: FunctionEntry, variant: Variant, exchange: Asked) => Promise<CallAnswer>;
   readonly log: (message: string) => void;
 };
 
 type Prerendered = FunctionEntry & { readonly prerender: PrerenderSpec };
+/** The request that makes an answer necessary: its id and host are all that the function gets of it. */
+type Asked = Pick<Exchange, "req" | "host" | "requestId">;
+
 type Made = { readonly kept: Kept } | { readonly answer: CallAnswer };
 
 /** Incremental static regeneration: kept answers, shown while stale and renewed one at a time in the background. */
 export type Prerenders = {
-  answer(
-    entry: Prerendered,
-    request: { req: IncomingMessage; query: URLSearchParams; requestId: string },
-  ): Promise<PrerenderAnswer>;
+  answer(entry: Prerendered, asked: Asked, query: URLSearchParams): Promise<PrerenderAnswer>;
 };
 
 const LARGEST_BYTES = 20 * 2 ** 20;
@@ -57,8 +58,8 @@ export function createPrerenders(options: PrerenderOptions): Prerenders {
   const { store, clock, call } = options;
   const renewing = new Map<string, Promise<Made>>();
 
-  async function make(entry: Prerendered, variant: Variant, requestId: string): Promise<Made> {
-    const answer = await call(entry, variant, requestId);
+  async function make(entry: Prerendered, variant: Variant, asked: Asked): Promise<Made> {
+    const answer = await call(entry, variant, asked);
     const freshForS = keepFor(entry.prerender, answer.status, answer.headers);
     const length = Number(answer.body.headers["content-length"] ?? 0);
     if (freshForS === undefined || length > LARGEST_BYTES) return { answer };
@@ -76,51 +77,48 @@ export function createPrerenders(options: PrerenderOptions): Prerenders {
   }
 
   /** One renewal of a variant at a time. Who finds one under way gets its result, if it can be shared. */
-  function renew(entry: Prerendered, variant: Variant, requestId: string): Promise<Made> {
+  function renew(entry: Prerendered, variant: Variant, asked: Asked): Promise<Made> {
     const under = renewing.get(variant.key);
     if (under) return under;
-    const made = make(entry, variant, requestId).finally(() => renewing.delete(variant.key));
+    const made = make(entry, variant, asked).finally(() => renewing.delete(variant.key));
     renewing.set(variant.key, made);
     return made;
   }
 
   /** Failures keep what is there: visitors see the last good answer. */
-  function renewBehind(entry: Prerendered, variant: Variant, requestId: string): void {
+  function renewBehind(entry: Prerendered, variant: Variant, asked: Asked): void {
     if (renewing.has(variant.key)) return;
     for (const one of [entry, ...others(options.entries, entry)]) {
       const own =
         one === entry ? variant : variantOf(one.path, one.prerender, variant.query, variant.headers);
-      renew(one, own, requestId).then(discard, (error) =>
+      renew(one, own, asked).then(discard, (error) =>
         options.log(`${one.path} could not be renewed: ${messageOf(error)}`),
       );
     }
   }
 
-  async function revalidate(
-    entry: Prerendered,
-    variant: Variant,
-    requestId: string,
-  ): Promise<PrerenderAnswer> {
+  async function revalidate(entry: Prerendered, variant: Variant, asked: Asked): Promise<PrerenderAnswer> {
     const rest = others(options.entries, entry).map((one) =>
-      renew(one, variantOf(one.path, one.prerender, variant.query, variant.headers), requestId).then(discard),
+      renew(one, variantOf(one.path, one.prerender, variant.query, variant.headers), asked).then(discard),
     );
-    const [made] = await Promise.all([make(entry, variant, requestId), Promise.allSettled(rest)]);
+    const [made] = await Promise.all([make(entry, variant, asked), Promise.allSettled(rest)]);
     return "kept" in made
       ? { kind: "kept", state: "REVALIDATED", kept: made.kept }
       : { kind: "direct", state: "MISS", answer: made.answer };
   }
 
-  async function miss(entry: Prerendered, variant: Variant, requestId: string): Promise<PrerenderAnswer> {
+  async function miss(entry: Prerendered, variant: Variant, asked: Asked): Promise<PrerenderAnswer> {
     const first = !renewing.has(variant.key);
-    const made = await renew(entry, variant, requestId);
+    const made = await renew(entry, variant, asked);
     if ("kept" in made) return { kind: "kept", state: "MISS", kept: made.kept };
     // An answer that may not be shared belongs to the one who caused it.
-    const answer = first ? made.answer : await call(entry, variant, requestId);
+    const answer = first ? made.answer : await call(entry, variant, asked);
     return { kind: "direct", state: "MISS", answer };
   }
 
   return {
-    async answer(entry, { req, query, requestId }) {
+    async answer(entry, asked, query) {
+      const { req } = asked;
       const spec = entry.prerender;
       if (isPreview(req, spec)) return { kind: "bypass" };
       const variant = variantOf(entry.path, spec, query, req.rawHeaders);
@@ -128,14 +126,14 @@ export function createPrerenders(options: PrerenderOptions): Prerenders {
       if (demand === null && req.method !== "GET" && req.method !== "HEAD") return { kind: "bypass" };
       const found = await store.get(variant.key);
       if (demand === "if-generated" && found === null && spec.fallback === null) return notGenerated(clock);
-      if (demand !== null) return revalidate(entry, variant, requestId);
+      if (demand !== null) return revalidate(entry, variant, asked);
       const shown = found ?? (await fallbackOf(spec, options.bornAtMs));
-      if (shown === null) return miss(entry, variant, requestId);
+      if (shown === null) return miss(entry, variant, asked);
       // A fallback is the page itself, unless the page depends on a query: then it only stands in for it.
       const standIn = found === null && variant.query.size > 0;
       const freshness = standIn ? "stale" : freshnessOf(shown, spec.staleForS, clock.now().getTime());
-      if (freshness === "gone") return miss(entry, variant, requestId);
-      if (freshness === "stale") renewBehind(entry, variant, requestId);
+      if (freshness === "gone") return miss(entry, variant, asked);
+      if (freshness === "stale") renewBehind(entry, variant, asked);
       if (found === null && freshness === "fresh") await store.put(variant.key, shown);
       return { kind: "kept", state: stateOf(found !== null, standIn, freshness), kept: shown };
     },
