@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { type Routed, type RoutedError, routeError, routeRequest } from "../../routing/index.ts";
+import { type Failed, type Routed, routeError, routeRequest } from "../../routing/index.ts";
 import { answerFunction } from "./answer-function.ts";
 import { type RouteHeaders, withRouteHeaders } from "./answer-headers.ts";
 import { ERRORS, type PlatformError, sendError } from "./error-page.ts";
@@ -77,36 +77,26 @@ async function answerOutput(platform: Platform, exchange: Exchange, routed: Foun
   if (failure !== null) await answerError(platform, exchange, failure, routed);
 }
 
-/**
- * The release's own page for an error where it has one: from the error phase, or `404.html` and `500.html` as they are
- * found for static sites. `x-vercel-error` is there in any case.
- */
+/** The release's own page for an error where it has one. `x-vercel-error` is there in any case. */
 async function answerError(
   platform: Platform,
   exchange: Exchange,
   error: PlatformError,
-  before: RouteHeaders,
+  before: RouteHeaders & Failed,
 ): Promise<void> {
-  const { table, lookup, output } = platform;
+  const { table, lookup } = platform;
   if (exchange.res.headersSent) return void exchange.res.destroy();
-  const routed: RoutedError<Output> = routeError(table, exchange.route, lookup, error.status);
-  const named = `/${error.status >= 500 ? 500 : error.status}`;
-  const page = routed.output ?? lookup(named) ?? output.files.get(`${named}.html`) ?? null;
-  const code = { "x-vercel-error": error.code };
-  const headers = { ...routed, headers: { ...before.headers, ...routed.headers, ...code } };
+  const routed = routeError(table, exchange.route, lookup, error.status, before);
+  const { output: page, status } = routed;
+  const headers = { ...routed, headers: { ...routed.headers, "x-vercel-error": error.code } };
   if (page === null || page.kind === "image" || wantsJson(exchange))
     return sendError(error, exchange, headers);
-  const status = routed.output === null ? error.status : routed.status;
   if (page.kind === "file") return platform.serveFile({ ...exchange, status, routed: headers }, page);
-  const call = {
+  const failure = await answerFunction(platform, exchange, page, {
     ...headers,
-    status,
     seenPath: null,
     requestChanges: [],
-    query: routed.query,
-    path: routed.path,
-  };
-  const failure = await answerFunction(platform, exchange, page, call);
+  });
   if (failure !== null) sendError(error, exchange, headers);
 }
 

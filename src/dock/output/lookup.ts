@@ -23,10 +23,17 @@ export function createLookup({ files, functions, images }: ReleaseOutput): Looku
   };
 }
 
+/**
+ * An escaped separator is none: `/admin%2Fsecret` is not below `/admin` for the routes, and so it must not be here
+ * either.
+ */
 function decoded(path: string): string {
   if (!path.includes("%")) return path;
   try {
-    return decodeURIComponent(path);
+    return path
+      .split(/(%2f|%5c)/i)
+      .map((part, at) => (at % 2 === 1 ? part : decodeURIComponent(part)))
+      .join("");
   } catch {
     return path;
   }
