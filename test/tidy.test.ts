@@ -19,7 +19,7 @@ const BANNED: readonly Rule[] = [
     // The preload runs inside the apps, whose environment is the only thing that it is given.
     // So it is with the output server, and with the processes of functions.
     except:
-      /^src\/(config|main)\.ts$|^src\/dock\/run\/listen-preload\.mjs$|^src\/dock\/output\/(main\.ts|child\/)|\.test\.ts$/,
+      /^src\/(config|main)\.ts$|^src\/dock\/(run\/listen-preload\.mjs$|output\/(main\.ts$|child\/))|\.test\.ts$/,
     instead: "a field of Config (src/config.ts is the only reader of the environment)",
   },
   {

@@ -5,7 +5,7 @@ import { startOutput } from "../../../test/support/build-output.ts";
 import { isAlive } from "../../foundation/process.ts";
 
 const SHOW = `module.exports = (req, res) => res.json({
-  env: process.env, headers: req.headers, url: req.url, cwd: process.cwd(), dir: __dirname, argv: process.execArgv, pid: process.pid,
+  env: process.env, headers: req.headers, url: req.url,
 });`;
 
 test("a function has the release's variables and its own, and nothing of the server's", async () => {
@@ -112,7 +112,10 @@ test("work of waitUntil goes on after the answer, and is waited for when the ser
 });
 
 test("SIGTERM lets a request that is in flight finish", async () => {
-  const source = `module.exports = (req, res) => { console.log("in flight"); setTimeout(() => res.end("finished"), 300); };`;
+  const source = `module.exports = (req, res) => {
+    console.log("in flight");
+    setTimeout(() => res.end("finished"), 300);
+  };`;
   await using server = await startOutput({ functions: { "api/slow": source } });
   const answer = server.ask("/api/slow");
   await server.line(({ message }) => message === "in flight");
@@ -121,7 +124,10 @@ test("SIGTERM lets a request that is in flight finish", async () => {
 });
 
 test("a server that is killed leaves no function behind, not even one in an endless loop", async () => {
-  const source = `module.exports = (req, res) => { res.end(String(process.pid)); if (req.url.includes("spin")) setImmediate(() => { for (;;); }); };`;
+  const source = `module.exports = (req, res) => {
+    res.end(String(process.pid));
+    if (req.url.includes("spin")) setImmediate(() => { for (;;); });
+  };`;
   await using server = await startOutput({ functions: { "api/a": source, "api/b": source } });
   const pids = [await server.ask("/api/a"), await server.ask("/api/b?spin")].map(({ body }) => Number(body));
   const group = childrenOf(server.pid);
@@ -157,7 +163,8 @@ async function untilGone(pids: readonly number[]): Promise<void> {
 test("files of filePathMap are in the bundle, and a package.json of the repository is not", async () => {
   const mapped = {
     files: {
-      "index.js": `const lib = require("./lib/value.js"); module.exports = (q, s) => s.json({ lib, dir: __dirname, cwd: process.cwd() });`,
+      "index.js": `const lib = require("./lib/value.js");
+        module.exports = (req, res) => res.json({ lib, dir: __dirname, cwd: process.cwd() });`,
     },
     config: { filePathMap: { "lib/value.js": "src/lib/value.js" } },
   };

@@ -2,7 +2,10 @@ import { expect, test } from "vitest";
 import { type OutputProcess, open, startOutput } from "../../../test/support/build-output.ts";
 
 const WEB = `
-export function GET(request) { return new Response(request.method + " " + new URL(request.url).search, { headers: [["set-cookie", "a=1"], ["set-cookie", "b=2"]] }); }
+export function GET(request) {
+  const headers = [["set-cookie", "a=1"], ["set-cookie", "b=2"]];
+  return new Response(request.method + " " + new URL(request.url).search, { headers });
+}
 export async function POST(request) { return new Response(request.body, { status: 201 }); }`;
 
 const shapes: readonly (readonly [string, string, string])[] = [
@@ -40,7 +43,8 @@ const shapes: readonly (readonly [string, string, string])[] = [
   [
     "an app that is a function with listen",
     "index.js",
-    "const app = (req, res) => res.end('called ' + req.url + (res.send ? ' with helpers' : '')); app.listen = () => {}; module.exports = app;",
+    `const app = (req, res) => res.end("called " + req.url + (res.send ? " with helpers" : ""));
+     app.listen = () => {}; module.exports = app;`,
   ],
 ];
 
@@ -90,9 +94,13 @@ const HELPERS = `module.exports = async (req, res) => {
     case "redirect": return res.redirect("/there");
     case "moved": return res.redirect(308, "/there");
     case "wrong": return res.redirect(308);
-    case "stream": { let text = ""; for await (const part of req) text += part; return res.send("stream " + text + " " + JSON.stringify(req.body)); }
+    case "stream": {
+      let text = ""; for await (const part of req) text += part;
+      return res.send("stream " + text + " " + JSON.stringify(req.body));
+    }
   }
-  res.json({ query: req.query, cookies: req.cookies, body: Buffer.isBuffer(req.body) ? "bytes " + req.body : req.body ?? "undefined" });
+  const body = Buffer.isBuffer(req.body) ? "bytes " + req.body : req.body ?? "undefined";
+  res.json({ query: req.query, cookies: req.cookies, body });
 };`;
 
 test("helpers answer as @vercel/node's do", async () => {

@@ -20,7 +20,10 @@ afterEach(async () => {
 test("a Build Output runs as a release: functions answer, their lines are in its log, stopping ends them", async () => {
   await using place = await temporaryDirectory();
   const directory = join(place.path, "built");
-  const source = `module.exports = (req, res) => { console.log("from the function"); res.json([process.pid, process.env.NAME, process.env.PORT ?? null]); };`;
+  const source = `module.exports = (req, res) => {
+    console.log("from the function");
+    res.json([process.pid, process.env.NAME, process.env.PORT ?? null]);
+  };`;
   await writeOutput(directory, { files: { "index.html": "home" }, functions: { "api/who": source } });
   const options = {
     dir: place.path,

@@ -81,7 +81,7 @@ function fail(res: ServerResponse): void {
   else res.writeHead(500, { [FAILED_HEADER]: "1" }).end();
 }
 
-/** Fails the request whose error it is, when that is known, and lets the others finish in a process that gets no more. */
+/** Fails the request whose error it is, where that is known. The others finish, and nothing new comes. */
 function onUncaught(error: unknown): void {
   console.error(error);
   const context = requests.getStore();

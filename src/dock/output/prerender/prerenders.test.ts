@@ -63,12 +63,13 @@ async function serverOf(made: HandMade) {
   };
 }
 
-/** Counts its calls; `?fail` of a cookie-less world is a file in its folder. */
+/** Counts its calls. */
 const PAGE = `let count = 0; module.exports = (req, res) => {
   count++;
   if (globalThis.failing || req.headers["x-allowed"] === "fail") { res.statusCode = 500; return res.end("broken"); }
   res.setHeader("content-type", "text/plain"); res.setHeader("set-cookie", "visitor=1");
-  res.end(JSON.stringify({ count, url: req.url, cookie: req.headers.cookie, matches: req.headers["x-now-route-matches"] }));
+  const { cookie, "x-now-route-matches": matches } = req.headers;
+  res.end(JSON.stringify({ count, url: req.url, cookie, matches }));
 };`;
 
 const seen = ({ status, headers, body }: Answered) => [status, headers["x-vercel-cache"], countOf(body)];
@@ -153,7 +154,7 @@ test("a fallback is the first answer, with its headers and status, until its tim
   await untilCount(() => server.ask("/page"), 1);
 });
 
-test("the key is the allowed part of the query and the headers; a fallback stands in for a page of its own", async () => {
+test("the key is what is allowed of query and headers; a fallback stands in for such a page", async () => {
   const config = {
     expiration: false,
     allowQuery: ["id"],

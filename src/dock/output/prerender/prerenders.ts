@@ -1,12 +1,11 @@
 import { timingSafeEqual } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
-import { buffer } from "node:stream/consumers";
 import type { Clock } from "../../../foundation/clock.ts";
 import { messageOf } from "../../../foundation/errors.ts";
 import { parseCookies } from "../child/node-helpers.ts";
 import type { Exchange } from "../exchange.ts";
-import type { CallAnswer } from "../functions/call.ts";
+import { type CallAnswer, CallFailure } from "../functions/call.ts";
 import type { RawHeaders } from "../headers.ts";
 import type { FunctionEntry } from "../read-output.ts";
 import {
@@ -52,112 +51,135 @@ export type Prerenders = {
   answer(entry: Prerendered, asked: Asked, query: URLSearchParams): Promise<PrerenderAnswer>;
 };
 
+// Vercel's limit for a prerendered answer.
 const LARGEST_BYTES = 20 * 2 ** 20;
 
 export function createPrerenders(options: PrerenderOptions): Prerenders {
-  const { store, clock, call } = options;
-  const renewing = new Map<string, Promise<Made>>();
+  return new Keeper(options);
+}
 
-  async function make(entry: Prerendered, variant: Variant, asked: Asked): Promise<Made> {
+class Keeper implements Prerenders {
+  readonly #options: PrerenderOptions;
+  readonly #renewing = new Map<string, Promise<Made>>();
+
+  constructor(options: PrerenderOptions) {
+    this.#options = options;
+  }
+
+  async answer(entry: Prerendered, asked: Asked, query: URLSearchParams): Promise<PrerenderAnswer> {
+    const { store, clock, bornAtMs } = this.#options;
+    const { req } = asked;
+    const spec = entry.prerender;
+    if (isPreview(req, spec)) return { kind: "bypass" };
+    const variant = variantOf(entry.path, spec, query, req.rawHeaders);
+    const demand = demandOf(req, spec);
+    if (demand === null && req.method !== "GET" && req.method !== "HEAD") return { kind: "bypass" };
+    const found = await store.get(variant.key);
+    if (demand === "if-generated" && found === null && spec.fallback === null) return notGenerated(clock);
+    if (demand !== null) return this.#revalidate(entry, variant, asked);
+    const shown = found ?? (await fallbackOf(spec, bornAtMs));
+    if (shown === null) return this.#miss(entry, variant, asked);
+    // A fallback is the page itself, unless the page depends on a query: then it only stands in for it.
+    const standIn = found === null && variant.query.size > 0;
+    const freshness = standIn ? "stale" : freshnessOf(shown, spec.staleForS, clock.now().getTime());
+    if (freshness === "gone") return this.#miss(entry, variant, asked);
+    if (freshness === "stale") this.#renewBehind(entry, variant, asked);
+    if (found === null && freshness === "fresh") await store.put(variant.key, shown);
+    return { kind: "kept", state: stateOf(found !== null, standIn, freshness), kept: shown };
+  }
+
+  async #make(entry: Prerendered, variant: Variant, asked: Asked): Promise<Made> {
+    const { store, clock, call } = this.#options;
     const answer = await call(entry, variant, asked);
-    const freshForS = keepFor(entry.prerender, answer.status, answer.headers);
-    const length = Number(answer.body.headers["content-length"] ?? 0);
-    if (freshForS === undefined || length > LARGEST_BYTES) return { answer };
     const { status, headers } = answer;
-    const body = await buffer(answer.body);
-    const kept = {
-      status,
-      headers: keptHeaders(headers),
-      body,
-      storedAtMs: clock.now().getTime(),
-      freshForS,
-    };
+    const freshForS = keepFor(entry.prerender, status, headers);
+    if (freshForS === undefined) return { answer };
+    const body = await readBody(answer, entry.path);
+    const storedAtMs = clock.now().getTime();
+    const kept = { status, headers: keptHeaders(headers), body, storedAtMs, freshForS };
     await store.put(variant.key, kept);
     return { kept };
   }
 
   /** One renewal of a variant at a time. Who finds one under way gets its result, if it can be shared. */
-  function renew(entry: Prerendered, variant: Variant, asked: Asked): Promise<Made> {
-    const under = renewing.get(variant.key);
+  #renew(entry: Prerendered, variant: Variant, asked: Asked): Promise<Made> {
+    const under = this.#renewing.get(variant.key);
     if (under) return under;
-    const made = make(entry, variant, asked).finally(() => renewing.delete(variant.key));
-    renewing.set(variant.key, made);
+    const made = this.#make(entry, variant, asked).finally(() => this.#renewing.delete(variant.key));
+    this.#renewing.set(variant.key, made);
     return made;
   }
 
   /** Failures keep what is there: visitors see the last good answer. */
-  function renewBehind(entry: Prerendered, variant: Variant, asked: Asked): void {
-    if (renewing.has(variant.key)) return;
-    for (const one of [entry, ...others(options.entries, entry)]) {
-      const own =
-        one === entry ? variant : variantOf(one.path, one.prerender, variant.query, variant.headers);
-      renew(one, own, asked).then(discard, (error) =>
-        options.log(`${one.path} could not be renewed: ${messageOf(error)}`),
-      );
+  #renewBehind(entry: Prerendered, variant: Variant, asked: Asked): void {
+    if (this.#renewing.has(variant.key)) return;
+    void this.#renewAndDrop(entry, variant, asked);
+    void this.#renewOthers(entry, variant, asked);
+  }
+
+  async #renewAndDrop(entry: Prerendered, variant: Variant, asked: Asked): Promise<void> {
+    try {
+      const made = await this.#renew(entry, variant, asked);
+      if ("answer" in made) made.answer.body.resume();
+    } catch (error) {
+      this.#options.log(`${entry.path} could not be renewed: ${messageOf(error)}`);
     }
   }
 
-  async function revalidate(entry: Prerendered, variant: Variant, asked: Asked): Promise<PrerenderAnswer> {
-    const rest = others(options.entries, entry).map((one) =>
-      renew(one, variantOf(one.path, one.prerender, variant.query, variant.headers), asked).then(discard),
+  /** A page's data and its other forms are renewed with it, so that they fit together. */
+  async #renewOthers(
+    { path, prerender: { group } }: Prerendered,
+    variant: Variant,
+    asked: Asked,
+  ): Promise<void> {
+    if (group === null) return;
+    const others = this.#options.entries.filter(
+      (one): one is Prerendered =>
+        one.path !== path && one.prerender !== null && one.prerender.group === group,
     );
-    const [made] = await Promise.all([make(entry, variant, asked), Promise.allSettled(rest)]);
+    const due = others.map((one) => ({
+      one,
+      own: variantOf(one.path, one.prerender, variant.query, variant.headers),
+    }));
+    const free = due.filter(({ own }) => !this.#renewing.has(own.key));
+    await Promise.all(free.map(({ one, own }) => this.#renewAndDrop(one, own, asked)));
+  }
+
+  async #revalidate(entry: Prerendered, variant: Variant, asked: Asked): Promise<PrerenderAnswer> {
+    const [made] = await Promise.all([
+      this.#make(entry, variant, asked),
+      this.#renewOthers(entry, variant, asked),
+    ]);
     return "kept" in made
       ? { kind: "kept", state: "REVALIDATED", kept: made.kept }
       : { kind: "direct", state: "MISS", answer: made.answer };
   }
 
-  async function miss(entry: Prerendered, variant: Variant, asked: Asked): Promise<PrerenderAnswer> {
-    const first = !renewing.has(variant.key);
-    const made = await renew(entry, variant, asked);
+  async #miss(entry: Prerendered, variant: Variant, asked: Asked): Promise<PrerenderAnswer> {
+    const first = !this.#renewing.has(variant.key);
+    const made = await this.#renew(entry, variant, asked);
     if ("kept" in made) return { kind: "kept", state: "MISS", kept: made.kept };
     // An answer that may not be shared belongs to the one who caused it.
-    const answer = first ? made.answer : await call(entry, variant, asked);
+    const answer = first ? made.answer : await this.#options.call(entry, variant, asked);
     return { kind: "direct", state: "MISS", answer };
   }
+}
 
-  return {
-    async answer(entry, asked, query) {
-      const { req } = asked;
-      const spec = entry.prerender;
-      if (isPreview(req, spec)) return { kind: "bypass" };
-      const variant = variantOf(entry.path, spec, query, req.rawHeaders);
-      const demand = demandOf(req, spec);
-      if (demand === null && req.method !== "GET" && req.method !== "HEAD") return { kind: "bypass" };
-      const found = await store.get(variant.key);
-      if (demand === "if-generated" && found === null && spec.fallback === null) return notGenerated(clock);
-      if (demand !== null) return revalidate(entry, variant, asked);
-      const shown = found ?? (await fallbackOf(spec, options.bornAtMs));
-      if (shown === null) return miss(entry, variant, asked);
-      // A fallback is the page itself, unless the page depends on a query: then it only stands in for it.
-      const standIn = found === null && variant.query.size > 0;
-      const freshness = standIn ? "stale" : freshnessOf(shown, spec.staleForS, clock.now().getTime());
-      if (freshness === "gone") return miss(entry, variant, asked);
-      if (freshness === "stale") renewBehind(entry, variant, asked);
-      if (found === null && freshness === "fresh") await store.put(variant.key, shown);
-      return { kind: "kept", state: stateOf(found !== null, standIn, freshness), kept: shown };
-    },
-  };
+async function readBody(answer: CallAnswer, path: string): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > LARGEST_BYTES)
+      throw new CallFailure("failed", `${path} answered with more than 20 MB, which is not kept`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
 }
 
 function stateOf(found: boolean, standIn: boolean, freshness: Freshness): CacheState {
   if (!found && (standIn || freshness === "fresh")) return "PRERENDER";
   return freshness === "fresh" ? "HIT" : "STALE";
-}
-
-function discard(made: Made): void {
-  if ("answer" in made) made.answer.body.resume();
-}
-
-/** A page's data and its other forms are renewed with it, so that they fit together. */
-function others(
-  entries: readonly FunctionEntry[],
-  { path, prerender: { group } }: Prerendered,
-): Prerendered[] {
-  if (group === null) return [];
-  return entries.filter(
-    (one): one is Prerendered => one.path !== path && one.prerender !== null && one.prerender.group === group,
-  );
 }
 
 function isPreview(req: IncomingMessage, { bypassToken }: PrerenderSpec): boolean {
