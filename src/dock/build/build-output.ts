@@ -70,7 +70,12 @@ function staticFiles(entries: ReadonlyMap<string, OutputEntry>, config: OutputCo
     const { size, sha1, location } = entry;
     const urlPath = `/${(override?.path ?? path).replace(/^\/+/, "")}`;
     const type = override?.contentType ?? contentTypeOf(path);
-    files.push({ urlPath, type, source: { path: listed, size, sha1, location } });
+    const file = { urlPath, type, source: { path: listed, size, sha1, location } };
+    files.push(file);
+    // With clean URLs a folder's page is named `index`; the gateway finds it for `/` by its whole name.
+    if (/\/index$/.test(urlPath) && type.startsWith("text/html")) {
+      files.push({ ...file, urlPath: `${urlPath}.html` });
+    }
   }
   return files;
 }

@@ -35,7 +35,7 @@ describe("vercel.json, where the dock builds a static site", () => {
       site,
     );
     expect(artifact).toMatchObject({ kind: "static", crons: [{ path: "/about", schedule: "0 0 * * *" }] });
-    expect(Object.keys(manifest.files).sort()).toEqual(["/404", "/about", "/index"]);
+    expect(Object.keys(manifest.files).sort()).toEqual(["/404", "/about", "/index", "/index.html"]);
     expect(manifest.files["/about"].type).toBe("text/html; charset=utf-8");
     const handles = manifest.routes.flatMap((route: { handle?: string }) => route.handle ?? []);
     expect(handles).toEqual(["filesystem", "error"]);
