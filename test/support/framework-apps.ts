@@ -84,7 +84,7 @@ export const FRAMEWORK_APPS: readonly FrameworkApp[] = [
     name: "hono",
     framework: "hono",
     build: null,
-    start: `node --input-type=module -e 'import app from "./src/index.ts"; import { serve } from "@hono/node-server"; serve({ fetch: app.fetch, port: Number(process.env.PORT), hostname: "127.0.0.1" })'`,
+    start: "node serve.mjs",
     questions: [
       { path: "/" },
       { path: "/item/7?a=1&b=2" },

@@ -59,7 +59,7 @@ export async function outputInStore(
   };
 }
 
-/** The output that a build left in `tree` (absolute), at `<root>/.vercel/output`. `below`: what else to list instead. */
+/** What a build left in `tree` (absolute), at `<root>/.vercel/output`. `below`: what else to list instead. */
 export async function outputOnDisk(
   tree: string,
   root: string,

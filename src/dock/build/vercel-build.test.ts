@@ -28,7 +28,8 @@ fs.writeFileSync(at + "/told.json", JSON.stringify({ project, args: process.argv
 if (process.env.WRITE_URL) fs.writeFileSync(at + "/url.js", "export default " + JSON.stringify(process.env.VERCEL_URL));
 fs.writeFileSync(at + "/index.js", "");
 const map = { "lib/shared.js": "lib/shared.js" };
-fs.writeFileSync(at + "/.vc-config.json", JSON.stringify({ runtime: "nodejs24.x", handler: "index.js", filePathMap: map }));
+const vcConfig = { runtime: "nodejs24.x", handler: "index.js", filePathMap: map };
+fs.writeFileSync(at + "/.vc-config.json", JSON.stringify(vcConfig));
 fs.writeFileSync(".vercel/output/config.json", JSON.stringify({ version: 3, framework: { slug: "hono" } }));
 `;
   await writeFile(program, script);
@@ -180,7 +181,7 @@ describe("who builds", () => {
     expect(() => chooseBuilder(asked("nobody"), cli)).toThrow(/SIGNALBOX_BUILDER is "nobody"/);
   });
 
-  test("the program is found on the path, with its version; one that is not there is an error at the start", async () => {
+  test("the program is found on the path, with its version; one that is not there is an error", async () => {
     await using at = await place();
     expect(vercelOnPath(`/nowhere:${join(at.vercelCli, "..")}:/usr/bin`)).toBe(at.vercelCli);
     expect(vercelOnPath("/nowhere:/tmp/x/node_modules/.bin")).toBeNull();
