@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "tar";
@@ -36,7 +36,6 @@ async function ended(id: unknown): Promise<Record<string, unknown>> {
 async function archive(files: Readonly<Record<string, string>>): Promise<Buffer[]> {
   const directory = await mkdtemp(join(tmpdir(), "archive-"));
   try {
-    const { mkdir } = await import("node:fs/promises");
     for (const [path, text] of Object.entries(files)) {
       await mkdir(join(directory, path, ".."), { recursive: true });
       await writeFile(join(directory, path), text);
@@ -123,4 +122,31 @@ it("an archive that means harm is refused when it is sent, in Vercel's shape", a
   expect(body).toMatchObject({
     error: { code: "bad_request", message: expect.stringMatching(/source\.tgz cannot/) },
   });
+});
+
+it("a prebuilt upload with a function runs it, and says in the rows what it has", async () => {
+  const output = {
+    "config.json": JSON.stringify({ version: 3 }),
+    "static/a.txt": "static",
+    "functions/api/env.func/.vc-config.json": JSON.stringify({
+      runtime: "nodejs24.x",
+      handler: "index.mjs",
+      launcherType: "Nodejs",
+    }),
+    "functions/api/env.func/index.mjs":
+      "const { VERCEL_ENV, VERCEL_TARGET_ENV, VERCEL_URL } = process.env;" +
+      "export const GET = () => Response.json([VERCEL_ENV, VERCEL_TARGET_ENV, VERCEL_URL]);",
+  };
+  const files = Object.entries(output).map(([path, data]) => ({ file: `.vercel/output/${path}`, data }));
+  const { body } = await create13({ name: "functions", files, target: "production" }, "?prebuilt=1");
+  expect(await ended(body.id)).toMatchObject({ readyState: "READY", dock: { kind: "server" } });
+  const host = String(body.url);
+  expect(await platform.visit(host, "/a.txt")).toMatchObject({ status: 200, text: "static" });
+  const answer = await platform.visit("functions.localhost", "/api/env");
+  expect(JSON.parse(answer.text)).toEqual(["production", "production", host]);
+  const { rows } = await platform.pool.query(
+    "select a.functions from dock.artifacts a join dock.deployments d on d.artifact = a.key where d.id = $1",
+    [body.id],
+  );
+  expect(rows[0].functions).toMatchObject([{ path: "api/env", type: "lambda", runtime: "nodejs24.x" }]);
 });
