@@ -90,7 +90,8 @@ export const FRAMEWORK_APPS: readonly FrameworkApp[] = [
       { path: "/item/7?a=1&b=2" },
       { path: "/item/%C3%A4" },
       { path: "/echo", method: "POST", body: "hello", headers: text },
-      { path: "/stream" },
+      // Hono's server for Node gives text a type; at Vercel an answer without one has none.
+      { path: "/stream", except: ["type"] },
       { path: "/broken" },
       { path: "/nothing" },
     ],

@@ -11,7 +11,7 @@ import {
 } from "../projects/queries.ts";
 import type { GitMetadata, ProjectSettings } from "../rows.ts";
 import type { TreeFile } from "../store/store.ts";
-import { buildRequest, releaseReused } from "./build-deployment.ts";
+import { buildDeployment, buildRequest, releaseReused } from "./build-deployment.ts";
 import { branchOf, type DeploymentRequest, mergeSettings } from "./deployment-request.ts";
 import { type DeploymentView, getDeployment } from "./queries.ts";
 import { loadTree, readTree, saveTree } from "./tree.ts";
@@ -53,12 +53,21 @@ export async function createDeployment(
   const project = await resolveProject(dock, request);
   const environment = await resolveEnvironment(dock, project, request);
   const id = await insert(dock, { request, options, source, project, environment });
-  await start(dock, id);
+  await start(dock, id, isInstant(request));
   return { kind: "created", deployment: await getDeployment(dock, id) };
 }
 
+// The CLI sends so few files inline, and shows the URL at once where the answer says READY.
+const MOST_INSTANT = 10;
+
+/** True for a handful of files that came with the request and need no build: they are served when it is answered. */
+function isInstant({ files = [] }: DeploymentRequest): boolean {
+  if (files.length === 0 || files.length > MOST_INSTANT) return false;
+  return files.every((file) => "data" in file && /\.(html?|md|css|txt)$/i.test(file.file));
+}
+
 /** Reuses an earlier artifact at once, or gets into the line. */
-async function start(dock: Dock, id: string): Promise<void> {
+async function start(dock: Dock, id: string, instant: boolean): Promise<void> {
   await dock.events.open(id);
   const row = await getDeployment(dock, id);
   // While files are collected an artifact that is found may be going; the line waits for the end of that.
@@ -69,7 +78,7 @@ async function start(dock: Dock, id: string): Promise<void> {
       dock.log.error({ err: error, deploymentId: id }, "the look for an earlier artifact failed; building");
       return null;
     });
-    if (!artifact) return dock.queue.add(id);
+    if (!artifact) return instant ? buildDeployment(dock, id, signal) : dock.queue.add(id);
     // A process takes a while to be up: the caller polls for that. Files are there at once.
     if (artifact.kind === "server") resolve();
     await releaseReused(dock, row, artifact, signal);

@@ -69,13 +69,11 @@ async function upload(name: string, parts: readonly Buffer[], query = "") {
   return create13({ name, files }, query);
 }
 
-it("inline files without anything to build are READY and served soon after they were sent", async () => {
+it("inline pages are READY and served when the request that sent them is answered", async () => {
   const file = "index.html";
   const data = Buffer.from("<h1>inline</h1>").toString("base64");
   const { status, body } = await create13({ name: "inline", files: [{ file, data, encoding: "base64" }] });
-  expect(status).toBe(200);
-  const done = await ended(body.id);
-  expect(done).toMatchObject({ readyState: "READY", url: body.url });
+  expect({ status, body }).toMatchObject({ status: 200, body: { readyState: "READY", aliasAssigned: true } });
   expect(await platform.visit(String(body.url))).toMatchObject({ status: 200, text: "<h1>inline</h1>" });
   const again = await create13({ name: "inline", files: [{ file, data, encoding: "base64" }] });
   expect(again.body).toMatchObject({ readyState: "READY" });
