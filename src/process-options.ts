@@ -48,6 +48,7 @@ export function dockOptions(config: Config, secrets: Secrets, log: Log): Paramet
     secretKey: join(dockDir(config), "secret.key"),
     buildLimits: config.build,
     networkEnv: config.networkEnv,
+    allowNetworks: config.allowNetworks,
     path: config.path,
     clock: systemClock,
     ids: randomIds,

@@ -81,10 +81,6 @@ export function deploymentRoutes(dock: Dock): Hono {
     return c.json({ builds: [{ ...build, ...times, output: [] }] });
   });
 
-  // Asked for by the CLI. The dock runs no checks of its own: whoever deploys proves a release before it is promoted.
-  app.get("/deployments/:id/check-runs", (c) => c.json({ runs: [] }));
-  app.get("/deployments/:id/checks", (c) => c.json({ checks: [] }));
-
   return app;
 }
 

@@ -73,7 +73,8 @@ async function* followed(dock: Dock, row: DeploymentView, signal: AbortSignal): 
   for await (const event of dock.events.follow(row.id, signal)) yield eventView(event, row);
   if (signal.aborted) return;
   const ended = await getDeployment(dock, row.id);
-  if (ended.state !== "READY") return;
+  // Whose checks are not through has no aliases yet; the client polls for them.
+  if (ended.state !== "READY" || ended.checks_state === "pending") return;
   yield {
     type: "alias-assigned",
     deploymentId: row.id,
