@@ -97,12 +97,13 @@ function startAlarm(dock: Dock, options: DockOptions, undo: AsyncDisposableStack
   const closing = new AbortController();
   const wake = () => dock.alarm.wake();
   const allowNetworks = options.allowNetworks ?? [];
-  const deliver = createDelivery(dock, { allowNetworks, wake, closing: closing.signal });
-  const work = [() => expireRuns(dock), () => advanceAutomatically(dock), deliver];
+  const delivery = createDelivery(dock, { allowNetworks, wake, closing: closing.signal });
+  const work = [() => expireRuns(dock), () => advanceAutomatically(dock), delivery.work];
   const alarm = createAlarm({ clock: dock.clock, log: dock.log, work });
   undo.defer(async () => {
     closing.abort(new Error("the dock is closing"));
     await alarm.close();
+    await delivery.idle();
   });
   return alarm;
 }

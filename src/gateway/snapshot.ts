@@ -36,7 +36,7 @@ export type HostRoute = {
   readonly nameable?: readonly TimedRelease[];
   /** Requests wait instead of being answered. Absent or null: none. */
   readonly hold?: Hold | null;
-  /** What stands before the releases: a request that does not pass gets its answer from the gateway. Absent: nothing. */
+  /** What stands before the releases: who does not pass is answered by the gateway. Absent: nothing. */
   readonly gate?: Gate;
 };
 

@@ -14,7 +14,6 @@ const team = {
   stagingPrefix: "",
   billing: { plan: "pro" },
   membership: { role: "OWNER", confirmed: true, created: 0, createdAt: 0, uid: USER.id, teamId: TEAM.id },
-  limited: false,
   resourceConfig: {},
 };
 
@@ -30,7 +29,6 @@ const user = {
   resourceConfig: {},
   stagingPrefix: "",
   hasTrialAvailable: false,
-  limited: false,
 };
 
 const Flag = z.boolean().optional();

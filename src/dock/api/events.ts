@@ -28,7 +28,11 @@ export function eventRoutes(dock: Dock): Hono {
     await dock.events.flush();
     const limit = query.limit > 0 ? Math.min(query.limit, 100_000) : 100_000;
     const events = await dock.events.read(row.id, 0, limit);
-    const lines = events.map((event) => eventView(event, row));
+    // In an array the SDK knows either the fields or `payload`; lines have both, for the official CLI.
+    const lines = events.map((event) => {
+      const { payload: _, ...fields } = eventView(event, row);
+      return fields;
+    });
     return c.json(query.direction === "backward" ? lines.reverse() : lines);
   });
   return app;

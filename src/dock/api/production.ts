@@ -94,8 +94,10 @@ function rollingReleaseRoutes(dock: Dock): Hono {
   });
 
   app.patch("/projects/:project/rolling-release/config", async (c) => {
-    const body = await readBody(c, ConfigBody);
+    // The SDK sends no body at all: nothing changes then.
+    const body = await readBody(c, z.union([z.strictObject({}), ConfigBody]));
     const row = await project(c.req.param("project"));
+    if (!("stages" in body)) return c.json({ rollingRelease: rollingConfigView(row) });
     const stages = body.stages.map((stage, index) => ({
       targetPercentage: stage.targetPercentage,
       requireApproval:

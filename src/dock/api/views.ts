@@ -174,8 +174,7 @@ export async function projectView(dock: Dock, row: Project) {
     latestDeployments: [],
     live: false,
     deploymentExpiration: {},
-    ...row.options,
-    resourceConfig: { functionDefaultRegions: [REGION], ...resourceConfigOf(row) },
+    ...optionsView(row),
     protectionBypass: await bypassView(dock, row.id),
     ...(row.link ? { link: row.link } : {}),
     ...(row.paused_at ? { paused: true } : {}),
@@ -189,9 +188,12 @@ export async function projectView(dock: Dock, row: Project) {
   };
 }
 
-function resourceConfigOf({ options }: Project): object {
-  const { resourceConfig } = options;
-  return typeof resourceConfig === "object" && resourceConfig !== null ? resourceConfig : {};
+/** The region has an older name, which the SDK's full schema does not know any more. */
+function optionsView({ options }: Project) {
+  const { serverlessFunctionRegion: region, resourceConfig, ...rest } = options;
+  const functionDefaultRegions = [typeof region === "string" ? region : REGION];
+  const config = typeof resourceConfig === "object" && resourceConfig !== null ? resourceConfig : {};
+  return { ...rest, resourceConfig: { functionDefaultRegions, ...config } };
 }
 
 function aliasRequestView(dock: Dock, request: NonNullable<Project["last_alias_request"]>) {

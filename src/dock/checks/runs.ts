@@ -147,7 +147,12 @@ async function markPending(dock: Pick<Dock, "clock">, tx: DockTx, id: string): P
   if (gateOf(await runsOf(tx, id), HOLDS_ALIAS).state !== "pending") return;
   await tx
     .updateTable("deployments")
-    .set({ checks_state: "pending", checks_started_at: dock.clock.now(), checks_completed_at: null })
+    .set({
+      checks_state: "pending",
+      checks_started_at: dock.clock.now(),
+      checks_completed_at: null,
+      alias_error: null,
+    })
     .where("id", "=", id)
     .where((eb) =>
       eb.or([eb("state", "in", ["QUEUED", "BUILDING"]), eb("checks_state", "in", ["pending", "failed"])]),

@@ -69,7 +69,10 @@ export async function rollback(
   dock.keeper.sweep();
 }
 
-/** Why production was rolled back, said later. @throws AppError `not_found` when that is not what was rolled back to. */
+/**
+ * Why production was rolled back, said later.
+ * @throws AppError `not_found` when that is not what was rolled back to.
+ */
 export async function describeRollback(
   dock: Dock,
   project: Project,

@@ -21,7 +21,7 @@ type Row = Selectable<DockTables["bypass_secrets"]>;
 
 const MOST_SECRETS = 10;
 
-/** Secrets that open the project's protected hosts, by themselves: Vercel's API shows them to whoever may change them. */
+/** Secrets that open the project's protected hosts: Vercel's API shows them to whoever may change them. */
 export async function bypassSecrets(
   dock: Pick<Dock, "db" | "secrets">,
   projectId: string,

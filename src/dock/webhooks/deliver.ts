@@ -12,6 +12,13 @@ const LONGEST_BACKOFF_MS = 60 * 60_000;
 const GIVE_UP_MS = 3 * 24 * 60 * 60_000;
 const RESTLESS_POLL_MS = 50;
 
+export type Delivery = {
+  /** Sends what is due, and says when to come again. */
+  work(): Promise<Date | null>;
+  /** Resolves once nothing is being sent. */
+  idle(): Promise<void>;
+};
+
 type Head = {
   readonly serial: number;
   readonly webhook_id: string;
@@ -24,7 +31,6 @@ type Head = {
 
 /**
  * Sends what is in the outbox: for each webhook the oldest first, and nothing newer before that one has arrived.
- * @returns a function that sends what is due and says when to call it again
  */
 export function createDelivery(
   dock: Pick<Dock, "db" | "clock" | "log" | "secrets" | "hooks">,
@@ -34,24 +40,25 @@ export function createDelivery(
     wake: () => void;
     closing: AbortSignal;
   },
-): () => Promise<Date | null> {
-  const active = new Set<string>();
-  return async () => {
+): Delivery {
+  const active = new Map<string, Promise<void>>();
+  const work = async () => {
     const now = dock.clock.now();
     const waiting = (await heads(dock)).filter((head) => !active.has(head.webhook_id));
     for (const head of waiting.filter(({ next_at }) => next_at <= now)) {
-      active.add(head.webhook_id);
-      void deliver(dock, head, options)
+      const sending = deliver(dock, head, options)
         .catch((error) => dock.log.error({ err: error }, "a webhook's outbox could not be updated"))
         .finally(() => {
           active.delete(head.webhook_id);
           options.wake();
         });
+      active.set(head.webhook_id, sending);
     }
     const later = waiting.filter(({ next_at }) => next_at > now).map(({ next_at }) => next_at.getTime());
     if (dock.hooks.restlessUntilMs() > dock.clock.monotonicMs()) later.push(now.getTime() + RESTLESS_POLL_MS);
     return later.length === 0 ? null : new Date(Math.min(...later));
   };
+  return { work, idle: async () => void (await Promise.all(active.values())) };
 }
 
 function heads(dock: Pick<Dock, "db">): Promise<Head[]> {
