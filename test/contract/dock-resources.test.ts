@@ -47,7 +47,7 @@ type Hook = {
   readonly events: { type: string; payload: Record<string, unknown>; signature: string; raw: string }[];
   /** Answers the next `count` requests with 500. */
   failNext(count: number): void;
-  /** Resolves once the last event is of this type. */
+  /** Resolves once an event of this type has come. */
   until(type: string): Promise<void>;
   close(): void;
 };
@@ -78,7 +78,7 @@ async function startHook(): Promise<Hook> {
       failing = count;
     },
     async until(type) {
-      while (events.at(-1)?.type !== type) {
+      while (!events.some((event) => event.type === type)) {
         await new Promise<void>((resolve) => {
           heard = resolve;
         });

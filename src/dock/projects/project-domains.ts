@@ -86,6 +86,7 @@ export async function addProjectDomain(
         await tx.insertInto("project_domains").values(row).execute();
         const more = { domain: { name: host, projectId: project.id } };
         await dock.hooks.emit(tx, "project.domain.created", { projectId: project.id, more });
+        await dock.hooks.emit(tx, "project.domain.verified", { projectId: project.id, more });
       },
     };
   });
