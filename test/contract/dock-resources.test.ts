@@ -256,7 +256,19 @@ describe("webhooks", () => {
     await call("DELETE", `/v1/webhooks/${made.body.id}`);
   });
 
-  it("do not follow what happens where nobody listens, nor know what was not asked for", async () => {
+  it("are told after a restart of the dock what did not arrive before", async () => {
+    const { body: made } = await call("POST", "/v1/webhooks", { url: hook.url, events: ["project.renamed"] });
+    await call("POST", "/v11/projects", { name: "before" });
+    hook.failNext(1);
+    await call("PATCH", "/v9/projects/before", { name: "after" });
+    await platform.restartDock();
+    await hook.until("project.renamed");
+    const { payload } = hook.events.find((event) => event.type === "project.renamed") ?? {};
+    expect(payload).toMatchObject({ name: "after", previousName: "before" });
+    await call("DELETE", `/v1/webhooks/${made.id}`);
+  });
+
+  it("are asked for by an address of the web, and by names of events", async () => {
     expect(
       (await call("POST", "/v1/webhooks", { url: "ftp://x.test", events: ["deployment.ready"] })).status,
     ).toBe(400);
