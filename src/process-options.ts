@@ -49,6 +49,7 @@ export function dockOptions(config: Config, secrets: Secrets, log: Log): Paramet
     secretKey: join(dockDir(config), "secret.key"),
     buildLimits: config.build,
     networkEnv: config.networkEnv,
+    allowNetworks: config.allowNetworks,
     path: config.path,
     vercelCli: config.vercelCli === "none" ? null : (config.vercelCli ?? vercelOnPath(config.path)),
     clock: systemClock,

@@ -34,6 +34,8 @@ export type DockOptions = {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Log;
+  /** Networks (CIDR) that webhooks may reach beside the public ones. Default: none. */
+  readonly allowNetworks?: readonly string[];
   /** Seconds for which a release may be named after it lost its host, where a project says nothing. Default 12 h. */
   readonly skewProtectionMaxAgeS?: number;
   /** Default: the dock's own. */

@@ -36,7 +36,16 @@ export type HostRoute = {
   readonly nameable?: readonly TimedRelease[];
   /** Requests wait instead of being answered. Absent or null: none. */
   readonly hold?: Hold | null;
+  /** What stands before the releases: who does not pass is answered by the gateway. Absent: nothing. */
+  readonly gate?: Gate;
 };
+
+export type Gate =
+  | { readonly kind: "paused" }
+  /** Path and query stay, and so does the scheme. */
+  | { readonly kind: "redirect"; readonly to: string; readonly status: number }
+  /** Passed with a secret whose SHA-256 (hex) is one of these. */
+  | { readonly kind: "protected"; readonly bypass: readonly string[] };
 
 /** Valid until `untilMs`, milliseconds since 1970 by the gateway's clock. */
 export type TimedRelease = { readonly release: string; readonly untilMs: number };
