@@ -1,10 +1,12 @@
 import { availableParallelism } from "node:os";
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
 import LongestFirst from "./test/support/longest-first.ts";
 
 export default defineConfig({
   test: {
     include: ["src/**/*.test.ts", "test/**/*.test.ts", "bench/**/*.test.ts", "scripts/**/*.test.ts"],
+    // Installs and builds real apps, for minutes: `npm run frameworks`.
+    exclude: [...configDefaults.exclude, "test/e2e/frameworks.test.ts"],
     globalSetup: ["test/support/postgres.ts"],
     // Real processes, three files at a time on two cores: generous, so that only a hang fails for time.
     testTimeout: 120_000,

@@ -39,7 +39,7 @@ export function siteOf(manifest: Manifest): Site {
       if (!DIGEST.test(digest)) throw new Error(`${path}: "${digest}" is not a digest`);
     }
   }
-  const routes = manifest.routes.length === 0 ? null : compileRoutes(manifest.routes, manifest.wildcard);
+  const routes = manifest.routes.length === 0 ? null : compileRoutes(manifest.routes);
   return {
     store: manifest.store,
     files,

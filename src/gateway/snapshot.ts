@@ -1,4 +1,4 @@
-import type { Route, Wildcard } from "../routing/index.ts";
+import type { Route } from "../routing/index.ts";
 
 export type { Route };
 
@@ -40,7 +40,16 @@ export type HostRoute = {
   readonly nameable?: readonly TimedRelease[];
   /** Requests wait instead of being answered. Absent or null: none. */
   readonly hold?: Hold | null;
+  /** What stands before the releases: who does not pass is answered by the gateway. Absent: nothing. */
+  readonly gate?: Gate;
 };
+
+export type Gate =
+  | { readonly kind: "paused" }
+  /** Path and query stay, and so does the scheme. */
+  | { readonly kind: "redirect"; readonly to: string; readonly status: number }
+  /** Passed with a secret whose SHA-256 (hex) is one of these. */
+  | { readonly kind: "protected"; readonly bypass: readonly string[] };
 
 /** Valid until `untilMs`, milliseconds since 1970 by the gateway's clock. */
 export type TimedRelease = { readonly release: string; readonly untilMs: number };
@@ -80,8 +89,6 @@ export type Manifest = {
   readonly files: Readonly<Record<string, ManifestFile>>;
   /** Build Output API v3 routes, in order, `handle` entries included; empty for plain static sites and servers. */
   readonly routes: readonly Route[];
-  /** Values of `$wildcard` in the routes, by host. Absent: none. */
-  readonly wildcard?: readonly Wildcard[];
   /** True: what no file and no route answers goes to the release's process. */
   readonly server: boolean;
   /** True: `/about` answers from `/about.html`, and `/about.html` redirects to `/about`. */

@@ -36,7 +36,7 @@ export type BuildPlace = { readonly dir: string; readonly store: FileStore; read
 export async function buildPlace(
   dir: string,
   limits: Partial<typeof WIDE_LIMITS> = {},
-  options: { cacheBytes?: number } = {},
+  options: { cacheBytes?: number; vercelCli?: string } = {},
 ): Promise<BuildPlace> {
   const store = await createFileStore(join(dir, "store"), { clock: systemClock, ids: randomIds });
   const builder = createBuilder({

@@ -1,9 +1,10 @@
 import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
-import { delimiter, dirname, join } from "node:path";
+import { delimiter, dirname, extname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Clock } from "../../foundation/clock.ts";
 import { NICE, prioritise } from "../../foundation/priority.ts";
+import { OUTPUT_SERVER } from "../output/command.ts";
 import { withLogDescriptor } from "./app-log.ts";
 import { APP_MARKER } from "./app-paths.ts";
 import { type AppRecord, writeRecord } from "./app-record.ts";
@@ -29,6 +30,8 @@ export type LaunchOptions = {
 
 const PORT = "3000";
 const WATCH_MS = 300;
+// Beside this file, in the form that this file has: TypeScript in a clone, JavaScript in the published package.
+const OUTPUT_MAIN = join(import.meta.dirname, "..", "output", `main${extname(import.meta.filename)}`);
 const PRELOAD = pathToFileURL(join(import.meta.dirname, "listen-preload.mjs")).href;
 
 /** Starts the release's command in a session of its own, writing to its log file, so that it outlives the dock. */
@@ -37,7 +40,7 @@ export function launch(options: LaunchOptions): Running | { readonly failed: str
   for (const stale of [socket, `${socket}.owner`]) rmSync(stale, { force: true });
   mkdirSync(join(folder, "home"), { recursive: true, mode: 0o700 });
   const child = withLogDescriptor(folder, (log) =>
-    spawn("sh", ["-c", withoutShell(spec.server.command)], {
+    spawn(...programOf(spec.server.command), {
       cwd: spec.server.directory,
       env: appEnv(options),
       detached: true,
@@ -55,6 +58,13 @@ export function launch(options: LaunchOptions): Running | { readonly failed: str
   const startedAt = clock.now().toISOString();
   writeRecord(folder, { deploymentId: spec.deploymentId, pid: child.pid, startTime, startedAt });
   return { pid: child.pid, startTime, exited };
+}
+
+/** What is started for a command: a shell for the release's own, this installation's program for a Build Output. */
+export function programOf(command: string): [program: string, args: string[]] {
+  return command === OUTPUT_SERVER
+    ? [process.execPath, [OUTPUT_MAIN]]
+    : ["sh", ["-c", withoutShell(command)]];
 }
 
 /** A plain command replaces its shell: one process less, and signals and exit codes are the program's own. */

@@ -1,0 +1,191 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import { readFile } from "node:fs/promises";
+import { builtinModules, createRequire } from "node:module";
+import { dirname, join, relative, resolve, sep } from "node:path";
+import vm from "node:vm";
+import { EdgeVM } from "@edge-runtime/vm";
+import { installRequestContext } from "./context.ts";
+import { asResponse, type Handler } from "./node-function.ts";
+import type { LoadMessage } from "./protocol.ts";
+import { type Realm, sendWebResponse, toWebRequest } from "./web-handler.ts";
+
+type EdgeHandler = (request: Request, context: { waitUntil(promise: unknown): void }) => unknown;
+
+// What Vercel's edge runtime offers of Node. https://vercel.com/docs/functions/runtimes/edge
+const NODE_MODULES = new Set(["async_hooks", "events", "buffer", "assert", "util"]);
+const METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE", "PATCH"];
+const require = createRequire(import.meta.url);
+const { WebAssembly } = globalThis as unknown as {
+  WebAssembly: { compile(bytes: Uint8Array): Promise<object>; Module: new (bytes: Uint8Array) => object };
+};
+
+type EdgeModules = {
+  readonly message: LoadMessage;
+  readonly context: vm.Context;
+  readonly loaded: Map<string, Promise<vm.Module>>;
+};
+
+/** Loads an edge function, a bundled ES module, into a context with the web's globals and almost nothing of Node. */
+export async function loadEdgeFunction(
+  message: LoadMessage,
+  waitUntil: (work: unknown) => void,
+): Promise<Handler> {
+  const edge = new EdgeVM({ codeGeneration: { strings: true, wasm: true } });
+  const context = edge.context as vm.Context & Realm & Record<string, unknown>;
+  const modules: EdgeModules = { message, context, loaded: new Map() };
+  extend(modules, context);
+  const entry = await sourceModule(modules, join(message.root, message.handler));
+  await entry.link((specifier, from) => resolveModule(modules, specifier, from.identifier));
+  await entry.evaluate();
+  const handlerOf = edgeHandlers(entry.namespace as Record<string, unknown>, context);
+  return async (req, res) => {
+    const handler = handlerOf(req.method ?? "GET");
+    if (handler === null) return void res.writeHead(405).end();
+    const answer = await handler(toWebRequest(req, context), { waitUntil });
+    const passOn = answer === undefined && message.source === "edge-middleware";
+    await sendWebResponse(asResponse(passOn ? middlewareNext() : answer), req, res);
+  };
+}
+
+/** Middleware that returns nothing lets the request pass. */
+function middlewareNext(): Response {
+  return new Response(null, { headers: { "x-middleware-next": "1" } });
+}
+
+function extend(modules: EdgeModules, context: vm.Context): void {
+  const { message } = modules;
+  const env = { ...visibleEnv(message) };
+  Object.assign(context, { process: { env }, AsyncLocalStorage, console });
+  Object.defineProperty(context, "require", { value: (name: string) => requireInside(modules, name) });
+  const { fetch } = context as unknown as { fetch: typeof globalThis.fetch };
+  const withAssets = (input: string | URL | Request, init?: RequestInit) =>
+    fetchAsset(modules, fetch, input, init);
+  Object.assign(context, { fetch: withAssets });
+  installRequestContext(context);
+}
+
+function visibleEnv({ visible }: LoadMessage): Record<string, string | undefined> {
+  if (visible === null) return process.env;
+  return Object.fromEntries(
+    visible.flatMap((name) => (name in process.env ? [[name, process.env[name]]] : [])),
+  );
+}
+
+function edgeHandlers(
+  exported: Record<string, unknown>,
+  context: vm.Context,
+): (method: string) => EdgeHandler | null {
+  const main = exported.default;
+  if (typeof main === "function") return () => main as EdgeHandler;
+  const fetcher = (main as { fetch?: unknown } | undefined)?.fetch;
+  if (typeof fetcher === "function") return () => fetcher.bind(main) as EdgeHandler;
+  if (METHODS.some((method) => typeof exported[method] === "function")) {
+    return (method) => (typeof exported[method] === "function" ? (exported[method] as EdgeHandler) : null);
+  }
+  const { __listeners: listeners } = context as { __listeners?: { fetch?: unknown } };
+  if (listeners?.fetch) return () => (request) => dispatch(context, request);
+  throw new Error("The edge function has neither a default export nor one that is named for an HTTP method.");
+}
+
+/** A service worker's `addEventListener("fetch", …)`. */
+function dispatch(context: vm.Context, request: Request): unknown {
+  const { promise, resolve } = Promise.withResolvers<unknown>();
+  const { __listeners } = context as unknown as { __listeners: { fetch: ((event: object) => unknown)[] } };
+  const event = { request, respondWith: resolve, waitUntil: (work: unknown) => void Promise.resolve(work) };
+  return Promise.race([promise, Promise.resolve(__listeners.fetch[0]?.(event)).then(() => promise)]);
+}
+
+async function sourceModule(modules: EdgeModules, path: string): Promise<vm.SourceTextModule> {
+  const source = await readFile(path, "utf8");
+  return new vm.SourceTextModule(source, {
+    context: modules.context,
+    identifier: path,
+    initializeImportMeta: (meta) => {
+      meta.url = `file:///${relative(modules.message.root, path)}`;
+    },
+    importModuleDynamically: async (specifier: string) => {
+      const module = await resolveModule(modules, specifier, path);
+      if (module.status === "unlinked")
+        await module.link((name, from) => resolveModule(modules, name, from.identifier));
+      if (module.status === "linked") await module.evaluate();
+      return module;
+    },
+  });
+}
+
+function resolveModule(modules: EdgeModules, specifier: string, from: string): Promise<vm.Module> {
+  const builtin = builtinName(specifier);
+  const path = builtin === null ? insidePath(modules, specifier, from) : `node:${builtin}`;
+  const known = modules.loaded.get(path);
+  if (known) return known;
+  const module = loadModule(modules, builtin, path);
+  modules.loaded.set(path, module);
+  return module;
+}
+
+async function loadModule(modules: EdgeModules, builtin: string | null, path: string): Promise<vm.Module> {
+  if (builtin !== null) return synthetic(modules, path, require(`node:${builtin}`) as object);
+  if (path.endsWith(".wasm"))
+    return synthetic(modules, path, { default: await WebAssembly.compile(await readFile(path)) });
+  return sourceModule(modules, path);
+}
+
+function synthetic({ context }: EdgeModules, identifier: string, values: object): vm.Module {
+  const exported: Record<string, unknown> = { default: values, ...values };
+  return new vm.SyntheticModule(
+    Object.keys(exported),
+    function (this: vm.SyntheticModule) {
+      for (const [name, value] of Object.entries(exported)) this.setExport(name, value);
+    },
+    { context, identifier },
+  );
+}
+
+function builtinName(specifier: string): string | null {
+  const name = specifier.replace(/^node:/, "");
+  if (NODE_MODULES.has(name)) return name;
+  if (!specifier.startsWith("node:") && !builtinModules.includes(name)) return null;
+  throw new Error(
+    `An edge function cannot import ${specifier}: the edge runtime offers ${[...NODE_MODULES].join(", ")}.`,
+  );
+}
+
+/** A file of the function: never one outside of it, whatever the specifier says. */
+function insidePath({ message }: EdgeModules, specifier: string, from: string): string {
+  const name = specifier.replace(/\?module$/, "");
+  const asset = message.assets.find(
+    (one) => one.name === name || one.name === name.replace(/^\/?wasm\/|\.wasm$/g, ""),
+  );
+  const path = asset
+    ? join(message.root, asset.path)
+    : name.startsWith("/")
+      ? join(message.root, name)
+      : resolve(dirname(from), name);
+  if (path.startsWith(message.root + sep)) return path;
+  throw new Error(`${specifier} is outside of the edge function.`);
+}
+
+/** Bundles of Next.js call `require` for WebAssembly and for the modules of Node that the edge runtime offers. */
+function requireInside(modules: EdgeModules, name: string): unknown {
+  const builtin = builtinName(name);
+  if (builtin !== null) return require(`node:${builtin}`);
+  const path = insidePath(modules, name, join(modules.message.root, "index.js"));
+  return new WebAssembly.Module(require("node:fs").readFileSync(path));
+}
+
+/** `fetch("blob:name")` is how bundles read their assets. */
+async function fetchAsset(
+  { message, context }: EdgeModules,
+  fetch: typeof globalThis.fetch,
+  input: string | URL | Request,
+  init?: RequestInit,
+): Promise<Response> {
+  const url = typeof input === "object" && "url" in input ? input.url : String(input);
+  const asset = url.startsWith("blob:")
+    ? message.assets.find(({ name }) => name === url.slice(5))
+    : undefined;
+  if (!asset) return fetch(input, init);
+  const bytes = await readFile(join(message.root, asset.path));
+  const { Response: InContext } = context as unknown as { Response: typeof Response };
+  return new InContext(bytes);
+}

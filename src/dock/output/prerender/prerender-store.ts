@@ -1,0 +1,131 @@
+import { createHash } from "node:crypto";
+import { mkdirSync, readdirSync, statSync } from "node:fs";
+import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { randomText } from "../../../foundation/ids.ts";
+
+/** An answer of a prerender function, as it is kept. */
+export type Kept = {
+  readonly status: number;
+  /** Names and values in turn. */
+  readonly headers: readonly string[];
+  readonly body: Buffer;
+  readonly storedAtMs: number;
+  /** null: fresh for ever. */
+  readonly freshForS: number | null;
+};
+
+export type PrerenderStore = {
+  get(key: string): Promise<Kept | null>;
+  put(key: string, kept: Kept): Promise<void>;
+};
+
+const Head = z.object({
+  key: z.string(),
+  status: z.number(),
+  headers: z.array(z.string()),
+  storedAtMs: z.number(),
+  freshForS: z.number().nullable(),
+});
+
+const MEMORY_BYTES = 32 * 2 ** 20;
+const DISK_BYTES = 512 * 2 ** 20;
+
+/**
+ * Answers on disk, one file each: written aside and renamed, so that a file is whole or absent. The newest are in
+ * memory too. The oldest make way when there are too many.
+ */
+export function openPrerenderStore(
+  directory: string,
+  limits = { memoryBytes: MEMORY_BYTES, diskBytes: DISK_BYTES },
+): PrerenderStore {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const memory = new Recent<Kept>(limits.memoryBytes);
+  const files = new Recent<true>(limits.diskBytes, (name) => void rm(join(directory, name), { force: true }));
+  for (const { name, size } of filesBySince(directory)) files.set(name, true, size);
+  return {
+    async get(key) {
+      const name = nameOf(key);
+      if (files.get(name) === undefined) return null;
+      const recent = memory.get(name);
+      if (recent !== undefined) return recent;
+      const kept = await readKept(join(directory, name), key);
+      if (kept !== null) memory.set(name, kept, kept.body.length);
+      return kept;
+    },
+    async put(key, kept) {
+      const name = nameOf(key);
+      const bytes = encode(key, kept);
+      const draft = join(directory, `.${name}-${randomText(6)}`);
+      await writeFile(draft, bytes);
+      await rename(draft, join(directory, name));
+      memory.set(name, kept, kept.body.length);
+      files.set(name, true, bytes.length);
+    },
+  };
+}
+
+/** Values with a size, the least recently used forgotten first. */
+class Recent<Value> {
+  readonly #limit: number;
+  readonly #forgotten: (name: string) => void;
+  readonly #entries = new Map<string, { value: Value; size: number }>();
+  #total = 0;
+
+  constructor(limit: number, forgotten: (name: string) => void = () => {}) {
+    this.#limit = limit;
+    this.#forgotten = forgotten;
+  }
+
+  get(name: string): Value | undefined {
+    const entry = this.#entries.get(name);
+    if (entry === undefined) return undefined;
+    this.#entries.delete(name);
+    this.#entries.set(name, entry);
+    return entry.value;
+  }
+
+  set(name: string, value: Value, size: number): void {
+    this.#total += size - (this.#entries.get(name)?.size ?? 0);
+    this.#entries.delete(name);
+    this.#entries.set(name, { value, size });
+    for (const [oldest, entry] of this.#entries) {
+      if (this.#total <= this.#limit || this.#entries.size === 1) break;
+      this.#entries.delete(oldest);
+      this.#total -= entry.size;
+      this.#forgotten(oldest);
+    }
+  }
+}
+
+function nameOf(key: string): string {
+  return createHash("sha256").update(key).digest("hex").slice(0, 40);
+}
+
+function encode(key: string, { body, ...head }: Kept): Buffer {
+  return Buffer.concat([Buffer.from(`${JSON.stringify({ key, ...head })}\n`), body]);
+}
+
+async function readKept(path: string, key: string): Promise<Kept | null> {
+  try {
+    const bytes = await readFile(path);
+    const end = bytes.indexOf(10);
+    const { key: written, ...head } = Head.parse(JSON.parse(bytes.subarray(0, end).toString("utf8")));
+    return written === key ? { ...head, body: bytes.subarray(end + 1) } : null;
+  } catch {
+    return null;
+  }
+}
+
+function filesBySince(directory: string): { name: string; size: number }[] {
+  const files = readdirSync(directory)
+    .filter((name) => !name.startsWith("."))
+    .map((name) => ({ name, ...sizeAndTime(join(directory, name)) }));
+  return files.sort((a, b) => a.since - b.since);
+}
+
+function sizeAndTime(path: string): { size: number; since: number } {
+  const { size, mtimeMs } = statSync(path);
+  return { size, since: mtimeMs };
+}

@@ -1,0 +1,86 @@
+import { applyChanges, type Change } from "../../routing/index.ts";
+import { type Exchange, first } from "./exchange.ts";
+import { withoutHeaders } from "./headers.ts";
+
+// Of the connection, or what only the platform may say. The gateway drops `x-forwarded-*` and sets it anew.
+const DROPPED = new Set([
+  ...[
+    "connection",
+    "keep-alive",
+    "te",
+    "trailer",
+    "upgrade",
+    "expect",
+    "transfer-encoding",
+    "proxy-connection",
+  ],
+  ...["x-matched-path", "x-now-route-matches", "x-real-ip", "x-signalbox-failed", "x-prerender-bypass"],
+]);
+const PLATFORM = /^x-(vercel|middleware)-/;
+// The dock's own doors: what it lets through and checks itself, and what a function may need to see.
+const VISITORS = new Set([
+  "x-vercel-protection-bypass",
+  "x-vercel-set-bypass-cookie",
+  "x-vercel-skip-toolbar",
+]);
+
+/** The headers a function gets: the visitor's, as middleware and routes changed them, and Vercel's own. */
+export function functionHeaders(
+  exchange: Exchange,
+  changes: readonly Change[],
+  platform: { readonly deploymentUrl: string; readonly matchedPath: string | null },
+): string[] {
+  const { req, host, requestId } = exchange;
+  const plain = withoutHeaders(req.rawHeaders, (name) => DROPPED.has(name) || isPlatform(name));
+  const headers = changes.length === 0 ? plain : changed(plain, changes);
+  if (req.headers["transfer-encoding"] !== undefined) headers.push("transfer-encoding", "chunked");
+  const address = clientAddress(exchange);
+  headers.push("x-vercel-id", requestId, "x-vercel-deployment-url", platform.deploymentUrl || host);
+  headers.push("x-real-ip", address, "x-vercel-forwarded-for", address);
+  if (req.headers["x-forwarded-for"] === undefined) headers.push("x-forwarded-for", address);
+  if (req.headers["x-forwarded-host"] === undefined) headers.push("x-forwarded-host", host);
+  if (req.headers["x-forwarded-proto"] === undefined) headers.push("x-forwarded-proto", "http");
+  if (platform.matchedPath !== null) headers.push("x-matched-path", asHeader(platform.matchedPath));
+  return headers;
+}
+
+/** What a prerender function gets: nothing that one visitor has and another has not. */
+export function sharedHeaders(
+  exchange: Pick<Exchange, "req" | "host" | "requestId">,
+  platform: {
+    readonly deploymentUrl: string;
+    readonly matchedPath: string;
+    readonly query: URLSearchParams;
+    readonly allowed: readonly string[];
+  },
+): string[] {
+  const { host, requestId, req } = exchange;
+  const headers = ["host", host, "x-forwarded-host", host, "x-vercel-id", requestId, ...platform.allowed];
+  headers.push("x-forwarded-proto", first(req.headers["x-forwarded-proto"]) || "http");
+  headers.push("x-vercel-deployment-url", platform.deploymentUrl || host);
+  headers.push("x-matched-path", asHeader(platform.matchedPath));
+  if (platform.query.size > 0) headers.push("x-now-route-matches", platform.query.toString());
+  const demand = req.headers["x-prerender-revalidate"];
+  if (typeof demand === "string") headers.push("x-prerender-revalidate", demand);
+  return headers;
+}
+
+function clientAddress({ req }: Exchange): string {
+  const [address = ""] = first(req.headers["x-forwarded-for"]).split(",");
+  return address.trim() || req.socket.remoteAddress?.replace(/^::ffff:/, "") || "127.0.0.1";
+}
+
+function isPlatform(name: string): boolean {
+  return PLATFORM.test(name) && !VISITORS.has(name);
+}
+
+function changed(headers: readonly string[], changes: readonly Change[]): string[] {
+  const entries: [string, string][] = [];
+  for (let at = 0; at < headers.length; at += 2) entries.push([headers[at] ?? "", headers[at + 1] ?? ""]);
+  return applyChanges(entries, changes).flat();
+}
+
+/** Header values are Latin-1; a path with other characters goes escaped. */
+function asHeader(value: string): string {
+  return /^[\u0020-\u00ff]*$/.test(value) ? value : encodeURI(value);
+}
