@@ -104,6 +104,7 @@ import {
 } from "./webhooks/index.ts";
 
 type Tables = FailoverTables &
+  ProjectTables &
   SourceTables &
   EngineTables &
   GateTables &
