@@ -11,7 +11,8 @@ export type Lease = PlaceKey & { readonly token: number };
 
 export type LeasedTable = "failovers" | "failover_standbys";
 
-export const LEASE_MS = 30_000;
+/** How long a place is unwatched when its owner dies; renewed four times as often. */
+export const LEASE_MS = 10_000;
 
 /** The rows that are due and that nobody works on. */
 export async function dueRows(

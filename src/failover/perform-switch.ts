@@ -1,7 +1,7 @@
 import { audit, systemActor } from "../access/index.ts";
 import { AppError, messageOf } from "../foundation/errors.ts";
 import type { FailoverDeps } from "./deps.ts";
-import { LEASE_MS, type Lease } from "./lease.ts";
+import type { Lease } from "./lease.ts";
 import type { FailoverPlace } from "./place.ts";
 import { ownerOfHostname, type PlaceChange, readStandby, writeEvent, writePlace } from "./queries.ts";
 import { readHostname } from "./read-hostname.ts";
@@ -12,8 +12,8 @@ import type { FailoverEventKind, Switch } from "./tables.ts";
 /** About five minutes with the pauses between. Then it is given up, so that nothing happens hours later. */
 const MAX_ATTEMPTS = 12;
 const LONGEST_PAUSE_MS = 30_000;
-/** Whoever gets the lease next begins when this owner can no longer be waiting for an answer. */
-const DEADLINE_MS = LEASE_MS - 5_000;
+/** Of one try, the dock's part included. A lost lease ends it sooner. */
+const DEADLINE_MS = 25_000;
 
 type Switching = FailoverPlace & { readonly switch: Switch };
 

@@ -19,6 +19,8 @@ export const TOKEN = "a-token-of-the-tests";
 /** A real dock over a real Postgres, with a real gateway in a process of its own. */
 export type DockPlatform = {
   readonly url: string;
+  /** Where visitors come in. */
+  readonly gatewayPort: number;
   readonly pool: pg.Pool;
   /** With the token, by path. */
   fetch(path: string, init?: RequestInit): Promise<Response>;
@@ -85,6 +87,9 @@ export async function startPlatform(clock: Clock = systemClock): Promise<DockPla
   return {
     get url() {
       return url();
+    },
+    get gatewayPort() {
+      return gateway.port();
     },
     pool: database.pool,
     fetch: (path, init = {}) =>
