@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { AddressInfo } from "node:net";
-import { type ServerType, serve } from "@hono/node-server";
+import { type HttpBindings, type ServerType, serve } from "@hono/node-server";
 import { type Context, Hono } from "hono";
 import { z } from "zod";
 
@@ -19,8 +19,10 @@ export type CloudflareDouble = {
   /** What the name resolves to: the contents of its records. */
   resolve(name: string): string[];
   readonly seen: { method: string; path: string; body: unknown }[];
-  /** Answers of the next requests with this method, before anything is done. */
-  fail(method: string, status: number, times?: number): void;
+  /** Removes all records, and what was seen. */
+  clear(): void;
+  /** The next request with this method is refused with a status, or done and its answer lost. */
+  fail(method: string, how: number | "answer lost"): void;
   /** The next request with this method is done, and its answer is held until the function that this gives is called. */
   hold(method: string): { readonly reached: Promise<void>; letGo(): void };
   close(): Promise<void>;
@@ -44,7 +46,7 @@ const Writable = z.object({
 export async function startCloudflareDouble(): Promise<CloudflareDouble> {
   const zones = new Map<string, string>();
   const records = new Map<string, DnsRecord>();
-  const faults: { method: string; status: number; times: number }[] = [];
+  const faults: { method: string; how: number | "answer lost" }[] = [];
   const holds: { method: string; reach: () => void; released: Promise<void> }[] = [];
   const seen: CloudflareDouble["seen"] = [];
   const app = new Hono();
@@ -53,11 +55,11 @@ export async function startCloudflareDouble(): Promise<CloudflareDouble> {
     seen.push({ method: c.req.method, path: c.req.path, body: text === "" ? null : JSON.parse(text) });
     if (c.req.header("authorization") !== `Bearer ${CLOUDFLARE_TOKEN}`)
       return refuse(c, 403, 10000, "Authentication error");
-    const fault = faults.find(({ method, times }) => method === c.req.method && times-- > 0);
-    if (fault && fault.times-- > 0) return refuse(c, fault.status, 10013, "An unknown error occurred");
+    const [fault] = take(faults, c.req.method);
+    if (typeof fault?.how === "number") return refuse(c, fault.how, 10013, "An unknown error occurred");
     await next();
-    const at = holds.findIndex(({ method }) => method === c.req.method);
-    const [held] = at === -1 ? [] : holds.splice(at, 1);
+    if (fault) (c.env as HttpBindings).incoming.socket.destroy();
+    const [held] = take(holds, c.req.method);
     held?.reach();
     await held?.released;
     return undefined;
@@ -81,7 +83,12 @@ export async function startCloudflareDouble(): Promise<CloudflareDouble> {
       records.set(id, { ...Writable.parse({ ...record, ttl: 1 }), id, zone });
     },
     resolve: (name) => [...records.values()].filter((one) => one.name === name).map(({ content }) => content),
-    fail: (method, status, times = 1) => void faults.push({ method, status, times }),
+    clear() {
+      records.clear();
+      seen.length = 0;
+      faults.length = 0;
+    },
+    fail: (method, how) => void faults.push({ method, how }),
     hold(method) {
       const reached = Promise.withResolvers<void>();
       const released = Promise.withResolvers<void>();
@@ -94,6 +101,12 @@ export async function startCloudflareDouble(): Promise<CloudflareDouble> {
         if ("closeAllConnections" in server) server.closeAllConnections();
       }),
   };
+}
+
+/** The first of a method's, which is then gone. */
+function take<T extends { method: string }>(from: T[], method: string): T[] {
+  const at = from.findIndex((each) => each.method === method);
+  return at === -1 ? [] : from.splice(at, 1);
 }
 
 function mount(app: Hono, zones: Map<string, string>, records: Map<string, DnsRecord>): void {
