@@ -82,6 +82,7 @@ async function lookForMove(
   if (!due || place.policy.switch === null) return { change: {}, moved: null };
   // Who cannot be asked changes nothing; the switch itself asks again.
   const reading = await readHostname(deps, place, standby, signal).catch(() => null);
+  signal.throwIfAborted();
   if (reading === null) return { change: {}, moved: null };
   if (reading.side === "elsewhere")
     return { change: { readAt: now, elsewhere: reading.detail }, moved: null };

@@ -40,6 +40,7 @@ async function step(deps: FailoverDeps, looked: Looked, signal: AbortSignal): Pr
   try {
     switch (nextStep(standby, live.id).do) {
       case "begin":
+        await forgetBuilds(deps, standby, signal);
         return begun(standby, live.id);
       case "build":
         return await buildStandby(deps, standby, live, signal);
@@ -51,6 +52,14 @@ async function step(deps: FailoverDeps, looked: Looked, signal: AbortSignal): Pr
   } catch (error) {
     signal.throwIfAborted();
     return { ...standby, attempts: standby.attempts + 1, error: reasonOf(deps, live.id, error) };
+  }
+}
+
+/** Nobody waits for them any more, and the newer ones should not have to wait for them. */
+async function forgetBuilds(deps: FailoverDeps, standby: Standby, signal: AbortSignal): Promise<void> {
+  for (const { targetDeploymentId, url } of standby.releases) {
+    // Those that are built are done; whether the dock knows the others is its business.
+    if (url === null) await deps.standby.cancel(targetDeploymentId, signal).catch(() => {});
   }
 }
 
