@@ -157,7 +157,7 @@ async function killedAt(death: number, act: () => Promise<void>): Promise<boolea
 }
 
 describe("an automatic switch", () => {
-  it("goes to the standby when the platform is away, comes back when it is well, each told and audited once", async () => {
+  it("goes to the standby and comes back as the platform goes and comes, each told and audited once", async () => {
     await mirrored();
     stand.world.up.primary = false;
     await stand.run(serves("standby"));

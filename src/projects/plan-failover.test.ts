@@ -67,9 +67,7 @@ describe("failover", () => {
     ],
     [
       "two sides of two kinds",
-      yaml(
-        "{ to: dock, hostname: a.example.com, switch: { cloudflare: { zone: example.com, primary: 192.0.2.1, standby: b.example.com } } }",
-      ),
+      yaml(`{ ${WITH_SWITCH.replace("cname.vercel-dns.com", "192.0.2.1")} }`),
       /of two kinds/,
     ],
     [

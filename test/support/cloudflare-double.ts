@@ -8,7 +8,7 @@ export const CLOUDFLARE_TOKEN = "cloudflare-token-of-the-tests";
 
 /**
  * Cloudflare's API v4 as far as zones and DNS records go, over a real socket: envelopes, errors, filters and the rules
- * for names as documented. The official SDK creates and reads the same records in `test/contract/cloudflare-sdk.test.ts`.
+ * for names as documented. The official SDK makes and reads the same records: `test/contract/cloudflare-sdk.test.ts`.
  */
 export type CloudflareDouble = {
   readonly api: string;

@@ -88,9 +88,7 @@ export async function startPlatform(clock: Clock = systemClock): Promise<DockPla
     get url() {
       return url();
     },
-    get gatewayPort() {
-      return gateway.port();
-    },
+    gatewayPort: gateway.port(),
     pool: database.pool,
     fetch: (path, init = {}) =>
       fetch(url() + path, { ...init, headers: { authorization: `Bearer ${TOKEN}`, ...init.headers } }),

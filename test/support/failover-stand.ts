@@ -169,6 +169,8 @@ export type FailoverStand = AsyncDisposable & {
     body?: unknown,
     // biome-ignore lint/suspicious/noExplicitAny: as above
   ): Promise<{ status: number; body: any }>;
+  /** The routes, for a server: a token is the name of a role. */
+  readonly fetch: (request: Request) => Response | Promise<Response>;
   /** `kind side`, oldest first. */
   events(): Promise<string[]>;
   audited(action: string): Promise<{ actor_name: string; details: unknown }[]>;
@@ -275,15 +277,17 @@ function actsOf({ db, deps, world, clock, project, policy: ownPolicy }: Parts) {
 
 function looksOf({ db, deps, project }: Parts) {
   const app = createApi<ActorEnv>({ ids: randomIds, log: silentLog });
-  let asked: Actor = AS.owner;
   app.use(async (c, next) => {
-    c.set("actor", asked);
+    const token = c.req.header("authorization")?.replace("Bearer ", "") ?? "viewer";
+    c.set("actor", AS[token as keyof typeof AS]);
     await next();
   });
   app.route("/api", failoverRoutes(deps));
   const request: FailoverStand["request"] = async (as, method, path, body) => {
-    asked = as;
-    const init = { method, headers: { "content-type": "application/json" } };
+    const init = {
+      method,
+      headers: { "content-type": "application/json", authorization: `Bearer ${as.role}` },
+    };
     const answer = await app.request(
       path,
       body === undefined ? init : { ...init, body: JSON.stringify(body) },
@@ -292,6 +296,7 @@ function looksOf({ db, deps, project }: Parts) {
   };
   return {
     request,
+    fetch: app.fetch,
     status: async () => (await request(AS.viewer, "GET", `/api/projects/${project.name}/failover`)).body,
     async events() {
       const rows = await db
