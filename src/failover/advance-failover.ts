@@ -16,7 +16,7 @@ import {
   writePlace,
 } from "./queries.ts";
 import { readHostname } from "./read-hostname.ts";
-import { type Standby, stateOf } from "./standby.ts";
+import { isReady, type Standby } from "./standby.ts";
 import type { Switch } from "./tables.ts";
 import { judge } from "./verdict.ts";
 
@@ -62,7 +62,7 @@ async function watch(
   }
   const since = new Date(now.getTime() - DAY_MS);
   const switchesMs = (await switchesSince(deps.db, lease, since)).map((date) => date.getTime());
-  const standbyReady = stateOf(standby, place.liveId).state === "ready";
+  const standbyReady = isReady(standby, place.liveId, { now, intervalMs });
   const decision = decideSwitch({ ...place, health, standbyReady, switchesMs, nowMs: now.getTime() });
   await commit(deps, lease, place, { health, ...found.change }, decision);
   return decision.do === "switch" ? 0 : intervalMs;

@@ -92,16 +92,21 @@ async function check(deps: FailoverDeps, { standby, live }: Looked, signal: Abor
   const failure = await probeReleases(deps, standby.mirrored, healthOf(live), signal);
   const checked = afterCheck(standby, failure, deps.clock.now());
   if (checked.answeringSince !== null) return checked;
-  const seen = await Promise.all(
-    standby.mirrored.map(({ targetDeploymentId }) => observe(deps, targetDeploymentId, signal)),
-  );
-  if (!seen.includes("gone")) return checked;
+  if (!(await isLost(deps, standby, signal))) return checked;
   return {
     ...again(checked, "The dock lost its release."),
     mirroredId: null,
     mirrored: [],
     mirroredAt: null,
   };
+}
+
+/** A dock that does not answer has lost nothing that we know of; that the standby does not answer stands. */
+async function isLost(deps: FailoverDeps, { mirrored }: Standby, signal: AbortSignal): Promise<boolean> {
+  const looks = mirrored.map(({ targetDeploymentId }) => observe(deps, targetDeploymentId, signal));
+  const seen = await Promise.allSettled(looks);
+  signal.throwIfAborted();
+  return seen.some((look) => look.status === "fulfilled" && look.value === "gone");
 }
 
 async function observe({ standby }: FailoverDeps, id: string, signal: AbortSignal) {

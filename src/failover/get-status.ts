@@ -4,7 +4,7 @@ import type { FailoverDeps } from "./deps.ts";
 import { findPlace } from "./find-place.ts";
 import type { FailoverPlace } from "./place.ts";
 import { readEvents, readPlace, readStandby, switchesSince } from "./queries.ts";
-import { type Standby, stateOf } from "./standby.ts";
+import { isReady, type Standby, stateOf } from "./standby.ts";
 
 const DAY_MS = 24 * 3_600_000;
 const EVENTS_SHOWN = 20;
@@ -38,7 +38,7 @@ async function viewPlace(deps: Deps, place: FailoverPlace) {
   ]);
   const shown = viewStandby(deps, place, standby);
   const switchesMs = switches.map((at) => at.getTime());
-  const standbyReady = shown.state === "ready";
+  const standbyReady = isReady(standby, place.liveId, { now, intervalMs: place.policy.probe.intervalMs });
   const decision = decideSwitch({ ...place, standbyReady, switchesMs, nowMs: now.getTime() });
   const { health, policy } = place;
   return {

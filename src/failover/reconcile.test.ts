@@ -105,6 +105,17 @@ describe("a standby", () => {
     expect(kinds).toEqual(["standby_ready standby", "standby_failed standby", "standby_ready standby"]);
   });
 
+  it("is not ready either when the whole dock is away, and is not built anew for that", async () => {
+    const id = await mirrored();
+    stand.world.up.standby = false;
+    stand.world.dockError = new AppError("upstream", "The dock is away.");
+    await stand.run(async () => (await stand.status()).standby.state === "failed");
+    stand.world.up.standby = true;
+    stand.world.dockError = null;
+    await stand.run(() => isReady(id));
+    expect(stand.world.builds.size).toBe(1);
+  });
+
   it("names the variables that it lacks, and no value of any is in a row", async () => {
     stand.world.variables = [
       { key: "STRIPE_KEY", value: null },

@@ -3,6 +3,7 @@ import {
   afterCheck,
   again,
   begun,
+  isReady,
   nextStep,
   pauseMs,
   type Standby,
@@ -88,6 +89,18 @@ describe("a standby", () => {
     expect(pauseMs(building, "dep_1", 10_000)).toBe(1_000);
     expect(pauseMs(ready, "dep_1", 10_000)).toBe(10_000);
     expect(pauseMs(fresh, "dep_1", 10_000)).toBe(0);
+  });
+
+  it("is ready for visitors only while its last check is not old", () => {
+    const checked = { ...ready, checkedAt: NOW };
+    const readyIn = (ms: number, standby: Standby | null = checked, liveId = "dep_1") =>
+      isReady(standby, liveId, { now: new Date(NOW.getTime() + ms), intervalMs: 10_000 });
+    expect([readyIn(50_000), readyIn(50_001)]).toEqual([true, false]);
+    expect([readyIn(0, null), readyIn(0, building), readyIn(0, checked, "dep_2")]).toEqual([
+      false,
+      false,
+      false,
+    ]);
   });
 
   it("is built under new keys after a build that failed", () => {

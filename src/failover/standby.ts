@@ -74,6 +74,21 @@ export function stateOf(
     : { state: "failed", reason: standby.error };
 }
 
+/** So many intervals after its last check nobody knows any more whether it answers. */
+const FRESH_INTERVALS = 5;
+const LEAST_FRESH_MS = 30_000;
+
+/** Whether visitors may be sent to it without anybody looking. Pure. */
+export function isReady(
+  standby: Standby | null,
+  liveId: string,
+  at: { readonly now: Date; readonly intervalMs: number },
+): boolean {
+  if (standby?.checkedAt == null || stateOf(standby, liveId).state !== "ready") return false;
+  const freshMs = Math.max(FRESH_INTERVALS * at.intervalMs, LEAST_FRESH_MS);
+  return at.now.getTime() - standby.checkedAt.getTime() <= freshMs;
+}
+
 /** A health check was made. */
 export function afterCheck(standby: Standby, failure: string | null, now: Date): Standby {
   if (failure === null) {

@@ -59,6 +59,8 @@ export class FailoverWorld {
   up = { primary: true, hostname: true, standby: true };
   variables: { key: string; value: string | null }[] = [];
   switchError: AppError | null = null;
+  /** The dock's API is away. */
+  dockError: AppError | null = null;
   /** The process dies at the n-th call of a port from here on, before or after it has had its effect. */
   dieAt: { left: number; when: "before" | "after" } | null = null;
   /** The process that works: what is dead catches nothing and writes nothing. */
@@ -97,6 +99,7 @@ function standbyTarget(world: FailoverWorld): StandbyTarget {
       }),
     observe: (id) =>
       world.call("observe", () => {
+        if (world.dockError) throw world.dockError;
         const build = find(id);
         if (!build) throw new AppError("not_found", `There is no ${id}.`);
         const error = build.state === "error" ? { code: "BUILD_FAILED", message: "It broke." } : null;
