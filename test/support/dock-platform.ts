@@ -93,11 +93,7 @@ export async function startPlatform(clock: Clock = systemClock): Promise<DockPla
     fetch: (path, init = {}) =>
       fetch(url() + path, { ...init, headers: { authorization: `Bearer ${TOKEN}`, ...init.headers } }),
     visit: (host, path = "/", headers = {}) => visit(gateway.port(), path, { ...headers, host }),
-    async route(host) {
-      const route = JSON.parse(await readFile(join(dir, "gateway.json"), "utf8")).hosts[host];
-      if (!route) throw new Error(`the gateway does not know ${host}`);
-      return route;
-    },
+    route: (host) => routeOf(dir, host),
     startGateway: () => gateway.start(),
     async stopGateway({ forget } = { forget: false }) {
       await gateway.stop();
@@ -122,6 +118,12 @@ export async function startPlatform(clock: Clock = systemClock): Promise<DockPla
       await rm(dir, { recursive: true, force: true });
     },
   };
+}
+
+async function routeOf(dir: string, host: string): Promise<HostRoute> {
+  const route = JSON.parse(await readFile(join(dir, "gateway.json"), "utf8")).hosts[host];
+  if (!route) throw new Error(`the gateway does not know ${host}`);
+  return route;
 }
 
 /** `node:cluster` wants a process of its own. */
