@@ -25,6 +25,13 @@ import {
   triggerDeployment,
   wakeWaiting,
 } from "./deployments/index.ts";
+import {
+  type FailoverTables,
+  failoverRoutes,
+  mirrorUploads,
+  type RunningFailover,
+  startFailover,
+} from "./failover/index.ts";
 import type { Clock } from "./foundation/clock.ts";
 import { createDatabase, createPool, type Database } from "./foundation/db.ts";
 import { AppError } from "./foundation/errors.ts";
@@ -43,7 +50,7 @@ import {
   startSweeper,
   type TriggerPreview,
 } from "./previews/index.ts";
-import { gatewaySocket, requireDatabaseUrl } from "./process-options.ts";
+import { dockAddress, gatewaySocket, requireDatabaseUrl, vercelAddress } from "./process-options.ts";
 import {
   CONFIG_FILE,
   getProject,
@@ -51,19 +58,26 @@ import {
   migrationDirs,
   type ProjectTables,
   prepare,
+  prepareStandby,
   projectRoutes,
   requireConfig,
   resolvePlan,
+  resupplyStandby,
   reupload,
 } from "./projects/index.ts";
+import { createCloudflareSwitch } from "./providers/hostname-switch/cloudflare.ts";
+import { createWebhookSwitch } from "./providers/hostname-switch/webhook.ts";
 import { createGatewayMetrics } from "./providers/metrics/gateway.ts";
 import { createPrometheus } from "./providers/metrics/prometheus.ts";
 import { createPostgresMigrator } from "./providers/migrator/postgres.ts";
+import { createVercelVariables } from "./providers/primary-variables/vercel.ts";
 import { createProbe } from "./providers/probe/http.ts";
 import { createGitBranches } from "./providers/pull-requests/git-branches.ts";
 import { createGithubPullRequests } from "./providers/pull-requests/github.ts";
 import { createGitSource } from "./providers/source/git.ts";
-import { createVercelTarget, type VercelOptions } from "./providers/target/vercel.ts";
+import { createDockStandby } from "./providers/standby/dock.ts";
+import { createStatusPage } from "./providers/status-page/statuspage.ts";
+import { createVercelTarget } from "./providers/target/vercel.ts";
 import {
   contractsSince,
   lintExpand,
@@ -89,7 +103,7 @@ import {
   webhookRoutes,
 } from "./webhooks/index.ts";
 
-type Tables = AccessTables &
+type Tables = FailoverTables &
   ProjectTables &
   SourceTables &
   EngineTables &
@@ -120,7 +134,7 @@ export async function startControl(config: Config, secrets: Secrets, deps: Deps)
     await migrate({ pool, clock, schema: "public", directory: MIGRATIONS });
     const db = createDatabase<Tables>(pool);
     const ownerToken = await ensureOwnerToken({ db, clock, ids });
-    const target = createVercelTarget({ clock }, vercelOptions(config, secrets));
+    const target = createVercelTarget({ clock }, vercelAddress(config, secrets));
     const claimPool = createPool({
       databaseUrl,
       applicationName: "signalbox-claims",
@@ -147,7 +161,10 @@ export async function startControl(config: Config, secrets: Secrets, deps: Deps)
     undo.defer(() => readiness.close());
     const { sweeper, ...reconciled } = await startPreviews(config, { ...deps, db, engine });
     undo.defer(() => sweeper.close());
-    const api = createControlApi({ ...deps, ...reconciled, db, target, engine, readiness: readiness.read });
+    const failover = startStandby(config, secrets, { ...deps, db });
+    undo.defer(async () => failover?.close());
+    const more = { ...reconciled, readiness: readiness.read, failover };
+    const api = createControlApi({ ...deps, ...more, db, target, engine });
     const server = createServer({ requestTimeout: 600_000 }, getRequestListener(api.fetch));
     const port = await listenOn(server, { host: config.host, port: config.port, variable: "SIGNALBOX_PORT" });
     undo.defer(async () => {
@@ -300,16 +317,30 @@ function previewSlot(key: string): string {
   return `preview:${key.replace(/^branch-/, "")}`;
 }
 
-/** The real Vercel when a token for it is set, the dock otherwise: the same code drives both. */
-function vercelOptions(config: Config, secrets: Secrets): VercelOptions {
-  const { api, token, team } = config.vercel;
-  if (token !== null) {
-    const address = { api: api ?? "https://api.vercel.com", token, team };
-    return { ...address, domain: "vercel.app", publicScheme: "https", publicPort: null };
-  }
-  const host = config.host === "0.0.0.0" || config.host === "::" ? "127.0.0.1" : config.host;
-  const address = { api: api ?? `http://${host}:${config.dockPort}`, token: secrets.dockToken, team };
-  return { ...address, domain: "localhost", publicScheme: "http", publicPort: config.gatewayPort };
+/** The dock as the second place. Null: it is the first one already. */
+function startStandby(
+  config: Config,
+  secrets: Secrets,
+  deps: Deps & { db: Database<Tables> },
+): RunningFailover | null {
+  if (config.vercel.token === null) return null;
+  const { allowNetworks } = config;
+  const standby = createDockStandby(deps, dockAddress(config, secrets));
+  const sources = { ...deps, git: createGitSource(gitOptions(config)) };
+  return startFailover({
+    ...deps,
+    standby,
+    probe: createProbe({ ...deps, allowNetworks }),
+    prepare: prepareStandby(sources),
+    resupply: resupplyStandby(sources, standby),
+    variables: createVercelVariables(deps, vercelAddress(config, secrets)),
+    statusPage: createStatusPage({ allowNetworks }),
+    switches: {
+      cloudflare: createCloudflareSwitch(config.failover.cloudflare),
+      webhook: createWebhookSwitch(deps, { secret: config.failover.webhookSecret, allowNetworks }),
+    },
+    workerId: deps.ids("worker"),
+  });
 }
 
 function readinessChecks(pool: pg.Pool, target: Target) {
@@ -327,6 +358,7 @@ function createControlApi(
     readiness: () => Readiness;
     previews: PreviewDeps;
     webhooks: WebhookDeps;
+    failover: RunningFailover | null;
   },
 ): OpenAPIHono<ActorEnv> {
   const api = createApi<ActorEnv>(deps);
@@ -344,9 +376,18 @@ function createControlApi(
   api.route("/api", projectRoutes(deps));
   const projectIdOf = async (name: string) => (await getProject(deps.db, name)).id;
   const checkConfig = (text: string) => void requireConfig(text);
+  const { failover, target } = deps;
+  const uploads = failover ? mirrorUploads(deps, target, failover.deps.standby) : target;
   api.route(
     "/api",
-    sourceRoutes({ ...deps, projectIdOf, configFile: CONFIG_FILE, checkConfig, migrationDirs }),
+    sourceRoutes({
+      ...deps,
+      target: uploads,
+      projectIdOf,
+      configFile: CONFIG_FILE,
+      checkConfig,
+      migrationDirs,
+    }),
   );
   // One database; each domain sees its own tables of it.
   const readSubject = (tx: unknown, id: string) => readGateSubject(tx as Database<EngineTables>, id);
@@ -354,5 +395,6 @@ function createControlApi(
   api.route("/api/deploy", deploymentRoutes(deps.engine.deps));
   api.route("/api", previewRoutes(deps.previews));
   api.route("/api", webhookAdminRoutes(deps.webhooks));
+  api.route("/api", failoverRoutes(failover?.deps ?? null));
   return api;
 }

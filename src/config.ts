@@ -25,6 +25,12 @@ const Environment = z.object({
   SIGNALBOX_VERCEL_API: z.url({ protocol: /^https?$/ }).optional(),
   SIGNALBOX_VERCEL_TOKEN: z.string().min(1).optional(),
   SIGNALBOX_VERCEL_TEAM: z.string().min(1).optional(),
+  /** How hosts at a Vercel-compatible platform other than Vercel are opened, as `http://localhost:8081`. */
+  SIGNALBOX_VERCEL_PUBLIC: z.url({ protocol: /^https?$/, hostname: /^localhost$/ }).optional(),
+  /** For failover: Cloudflare's API and a token with DNS Write; the key that a switch's webhook is signed with. */
+  SIGNALBOX_CLOUDFLARE_API: z.url({ protocol: /^https?$/ }).default("https://api.cloudflare.com/client/v4"),
+  SIGNALBOX_CLOUDFLARE_TOKEN: z.string().min(1).optional(),
+  SIGNALBOX_FAILOVER_WEBHOOK_SECRET: z.string().min(16).optional(),
   /** For previews of pull requests: GitHub's API (or GitHub Enterprise's), and a token that may read and comment. */
   SIGNALBOX_GITHUB_API: z.url({ protocol: /^https?$/ }).default("https://api.github.com"),
   SIGNALBOX_GITHUB_TOKEN: z.string().min(1).optional(),
@@ -62,6 +68,11 @@ export type Config = {
     readonly api: string | null;
     readonly token: string | null;
     readonly team: string | null;
+    readonly publicUrl: string | null;
+  };
+  readonly failover: {
+    readonly cloudflare: { readonly api: string; readonly token: string | null };
+    readonly webhookSecret: string | null;
   };
   readonly github: { readonly api: string; readonly token: string | null };
   readonly allowNetworks: readonly string[];
@@ -115,6 +126,14 @@ export function readConfig(env: NodeJS.ProcessEnv, cwd: string): Config {
       api: e.SIGNALBOX_VERCEL_API ?? null,
       token: e.SIGNALBOX_VERCEL_TOKEN ?? null,
       team: e.SIGNALBOX_VERCEL_TEAM ?? null,
+      publicUrl: e.SIGNALBOX_VERCEL_PUBLIC ?? null,
+    },
+    failover: {
+      cloudflare: {
+        api: e.SIGNALBOX_CLOUDFLARE_API.replace(/\/+$/, ""),
+        token: e.SIGNALBOX_CLOUDFLARE_TOKEN ?? null,
+      },
+      webhookSecret: e.SIGNALBOX_FAILOVER_WEBHOOK_SECRET ?? null,
     },
     github: { api: e.SIGNALBOX_GITHUB_API, token: e.SIGNALBOX_GITHUB_TOKEN ?? null },
     allowNetworks: e.SIGNALBOX_ALLOW_NETWORKS.split(",").filter(Boolean),

@@ -65,3 +65,33 @@ export function requireDatabaseUrl(config: Config): string {
     hint: "`signalbox up` starts a Postgres and sets it; a process started alone needs it from you.",
   });
 }
+
+/** Where a Vercel-compatible API is, and how the hosts of its deployments are opened. */
+type PlatformAddress = {
+  readonly api: string;
+  readonly token: string;
+  readonly team: string | null;
+  readonly domain: "localhost" | "vercel.app";
+  readonly publicScheme: "http" | "https";
+  readonly publicPort: number | null;
+};
+
+/** The real Vercel when a token for it is set, the dock otherwise: the same code drives both. */
+export function vercelAddress(config: Config, secrets: Secrets): PlatformAddress {
+  const { api, token, team, publicUrl } = config.vercel;
+  if (token === null) return dockAddress(config, secrets, api);
+  const address = { api: api ?? "https://api.vercel.com", token, team };
+  if (publicUrl === null)
+    return { ...address, domain: "vercel.app", publicScheme: "https", publicPort: null };
+  const { protocol, port } = new URL(publicUrl);
+  const publicScheme = protocol === "https:" ? "https" : "http";
+  return { ...address, domain: "localhost", publicScheme, publicPort: port === "" ? null : Number(port) };
+}
+
+/** Our own dock. `api`: it is reached there, and not where it listens. */
+export function dockAddress(config: Config, secrets: Secrets, api: string | null = null): PlatformAddress {
+  const host = config.host === "0.0.0.0" || config.host === "::" ? "127.0.0.1" : config.host;
+  const team = api === null ? null : config.vercel.team;
+  const address = { api: api ?? `http://${host}:${config.dockPort}`, token: secrets.dockToken, team };
+  return { ...address, domain: "localhost", publicScheme: "http", publicPort: config.gatewayPort };
+}

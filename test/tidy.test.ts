@@ -68,6 +68,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
     "sources",
     "projects",
     "schema",
+    "failover",
     "previews",
     "rollouts",
     "gateway",

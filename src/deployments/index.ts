@@ -13,6 +13,7 @@ export { WAKE_CHANNEL } from "./channels.ts";
 export { closePlace } from "./close-place.ts";
 export { type Engine, type EngineDeps, type EngineOptions, startEngine } from "./engine.ts";
 export { readGateSubject, wakeWaiting } from "./gate-subject.ts";
+export { request as probeRequest } from "./observe.ts";
 export type { PhaseOutlook, PlanPorts, SchemaOutlook } from "./plan-deployment-ports.ts";
 export type {
   Commit,
@@ -29,7 +30,7 @@ export type {
   Source,
 } from "./plan-source.ts";
 export type { CountersOf, Metrics, Probe, ProbeRequest, ProbeResult } from "./ports.ts";
-export { effectKey, slotOf } from "./record.ts";
+export { type Deployment, effectKey, type ServiceRelease, slotOf } from "./record.ts";
 export { deploymentRoutes } from "./routes.ts";
 export { STATES, type State } from "./state.ts";
 export type { EngineTables } from "./tables.ts";

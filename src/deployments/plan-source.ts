@@ -1,3 +1,4 @@
+import type { FailoverPolicy } from "../failover/index.ts";
 import type { GatePolicy } from "../gates/index.ts";
 import type { Strategy } from "../rollouts/index.ts";
 import type { BuildInput, EnvironmentName } from "../targets/target.ts";
@@ -60,6 +61,8 @@ export type Plan = {
   readonly steppedRollback: boolean;
   /** How long visitors of the former release may stay on it after a whole shift. */
   readonly drainMs: number;
+  /** A second place is kept ready for when the target is away. Absent or null: none. */
+  readonly failover?: FailoverPolicy | null;
 };
 
 /** One of the things that are deployed together. */

@@ -21,6 +21,8 @@ export type ProbeRequest = {
   readonly timeoutMs: number;
   /** Text that an HTTP body must have in it. */
   readonly contains?: string | null;
+  /** The address is a user's own: it is asked only where the guard against private networks allows. */
+  readonly guarded?: boolean;
 };
 
 /** Port: one probe from outside, on a fresh connection, following no redirect. Never throws. */

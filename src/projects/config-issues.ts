@@ -103,6 +103,24 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
   build: ["framework", "install", "command", "output", "root", "start"],
   health: ["path", "timeout", "interval", "min_healthy_time", "deadline", "expect_status"],
   environments: ["production", "staging", "preview", "development"],
+  failover: [
+    "to",
+    "hostname",
+    "url",
+    "switch",
+    "automatic",
+    "probe",
+    "away",
+    "recovered",
+    "min_interval",
+    "max_per_day",
+  ],
+  switch: ["cloudflare", "webhook"],
+  cloudflare: ["zone", "primary", "standby", "ttl", "proxied"],
+  webhook: ["url"],
+  probe: ["interval", "timeout", "primary", "witnesses", "status_page"],
+  away: ["failures", "for"],
+  recovered: ["successes", "for"],
   strategy: ["canary"],
   canary: ["steps", "max_error_rate", "min_requests"],
   steps: ["weight", "bake"],
@@ -121,6 +139,7 @@ const ENVIRONMENT_KEYS = [
   "features",
   "services",
   "monitoring",
+  "failover",
   "name",
 ];
 
@@ -149,6 +168,8 @@ function hintFor(path: readonly PropertyKey[]): string {
     case "bake":
     case "min_healthy_time":
       return "Write a duration such as 500ms, 10s, 2m or 1h, of at most a day.";
+    case "failover":
+      return "Write `failover: dock`, or a mapping as in docs/failover.md.";
     case "strategy":
       return "Write `strategy: instant`, or `strategy: { canary: { steps: [{ weight: 10, bake: 30s }] } }`.";
     case "expect_status":

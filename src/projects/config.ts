@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { failover } from "./config-failover.ts";
 import { duration, positiveDuration, relativePath, statusRange, text } from "./config-fields.ts";
 import { approvals, strategy } from "./config-rollout.ts";
 
@@ -146,6 +147,15 @@ function environment(name: string) {
   return z.strictObject({ name: z.literal(name).optional(), ...environmentFields }).nullish();
 }
 
+/** Only production has a standby: it is what must not be away. */
+const production = z
+  .strictObject({
+    name: z.literal("production").optional(),
+    ...environmentFields,
+    failover: failover.optional(),
+  })
+  .nullish();
+
 /** `signalbox.yaml`, as data: everything optional, durations in milliseconds. */
 export const SignalboxConfig = z.strictObject({
   name: text.optional(),
@@ -156,7 +166,7 @@ export const SignalboxConfig = z.strictObject({
   migrations: migrations.optional(),
   environments: z
     .strictObject({
-      production: environment("production"),
+      production,
       staging: environment("staging"),
       preview: environment("preview"),
       development: environment("development"),

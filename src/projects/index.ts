@@ -19,6 +19,7 @@ export {
 } from "./parse-config.ts";
 export { type ConfigPlan, resolvePlan } from "./plan.ts";
 export { type PrepareDeps, prepare, reupload } from "./prepare.ts";
+export { prepareStandby, resupplyStandby } from "./prepare-standby.ts";
 export { getProject, listProjects, type Project } from "./queries.ts";
 export { projectRoutes } from "./routes.ts";
 export type { ProjectTables } from "./tables.ts";

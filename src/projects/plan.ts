@@ -1,9 +1,11 @@
 import type { HealthCheck, HealthPolicy, Plan } from "../deployments/index.ts";
+import type { FailoverPolicy } from "../failover/index.ts";
 import type { GatePolicy } from "../gates/index.ts";
 import type { AnalysisPolicy, Strategy } from "../rollouts/index.ts";
 import { SCHEMA_DEFAULTS, type SchemaPlan } from "../schema/index.ts";
 import type { BuildInput, EnvironmentName } from "../targets/target.ts";
 import type { SignalboxConfig } from "./config.ts";
+import { failoverPolicy } from "./plan-failover.ts";
 
 /** One of the things that are deployed, as the configuration describes it. */
 export type ServicePlan = {
@@ -44,7 +46,14 @@ export function resolvePlan(config: SignalboxConfig, environment: EnvironmentNam
     steppedRollback: own.rollback === "stepped",
     drainMs: own.drain ?? 0,
     migrations: own.migrations === false ? null : migrationsOf(config.migrations),
+    ...(environment === "production" ? failoverOf(config) : {}),
   };
+}
+
+/** Absent where none is asked for, so that plans of before say the same. */
+function failoverOf(config: SignalboxConfig): { failover?: FailoverPolicy } {
+  const asked = config.environments?.production?.failover;
+  return asked === undefined ? {} : { failover: failoverPolicy(asked === "dock" ? { to: "dock" } : asked) };
 }
 
 type Environment = NonNullable<NonNullable<SignalboxConfig["environments"]>[EnvironmentName]>;

@@ -80,7 +80,7 @@ function previewVariables(
 }
 
 /** Of a configuration that names no services the project itself; else one project of the target for each. */
-function targetName(project: Project, { services }: ConfigPlan, { name }: ServicePlan): string {
+export function targetName(project: Project, { services }: ConfigPlan, { name }: ServicePlan): string {
   return services.length === 1 && name === ONLY_SERVICE ? project.name : `${project.name}-${name}`;
 }
 

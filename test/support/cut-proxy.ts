@@ -8,6 +8,9 @@ export type CutProxy = {
    * that the client never gets.
    */
   cutAt(message: number, when: "before" | "after"): void;
+  /** From here on every connection is reset, those that are open too, until `heal`. */
+  cut(): void;
+  heal(): void;
   /** Whether that has happened. */
   wasCut(): boolean;
   close(): Promise<void>;
@@ -22,7 +25,9 @@ export async function startCutProxy(target: { host: string; port: number }): Pro
     cut = true;
     for (const socket of sockets) socket.destroy();
   };
+  let away = false;
   const server = createServer((client) => {
+    if (away) return void client.on("error", () => {}).resetAndDestroy();
     const upstream = connect(target);
     for (const socket of [client, upstream]) {
       sockets.add(socket);
@@ -50,6 +55,14 @@ export async function startCutProxy(target: { host: string; port: number }): Pro
     cutAt: (message, at) => {
       left = message;
       when = at;
+      cut = false;
+    },
+    cut() {
+      away = true;
+      kill();
+    },
+    heal() {
+      away = false;
       cut = false;
     },
     wasCut: () => cut,

@@ -19,6 +19,8 @@ export const TOKEN = "a-token-of-the-tests";
 /** A real dock over a real Postgres, with a real gateway in a process of its own. */
 export type DockPlatform = {
   readonly url: string;
+  /** Where visitors come in. */
+  readonly gatewayPort: number;
   readonly pool: pg.Pool;
   /** With the token, by path. */
   fetch(path: string, init?: RequestInit): Promise<Response>;
@@ -86,15 +88,12 @@ export async function startPlatform(clock: Clock = systemClock): Promise<DockPla
     get url() {
       return url();
     },
+    gatewayPort: gateway.port(),
     pool: database.pool,
     fetch: (path, init = {}) =>
       fetch(url() + path, { ...init, headers: { authorization: `Bearer ${TOKEN}`, ...init.headers } }),
     visit: (host, path = "/", headers = {}) => visit(gateway.port(), path, { ...headers, host }),
-    async route(host) {
-      const route = JSON.parse(await readFile(join(dir, "gateway.json"), "utf8")).hosts[host];
-      if (!route) throw new Error(`the gateway does not know ${host}`);
-      return route;
-    },
+    route: (host) => routeOf(dir, host),
     startGateway: () => gateway.start(),
     async stopGateway({ forget } = { forget: false }) {
       await gateway.stop();
@@ -119,6 +118,12 @@ export async function startPlatform(clock: Clock = systemClock): Promise<DockPla
       await rm(dir, { recursive: true, force: true });
     },
   };
+}
+
+async function routeOf(dir: string, host: string): Promise<HostRoute> {
+  const route = JSON.parse(await readFile(join(dir, "gateway.json"), "utf8")).hosts[host];
+  if (!route) throw new Error(`the gateway does not know ${host}`);
+  return route;
 }
 
 /** `node:cluster` wants a process of its own. */

@@ -7,6 +7,7 @@ import { dockLogin } from "./dock-login.ts";
 import { doctor } from "./doctor.ts";
 import { dora } from "./dora.ts";
 import { down } from "./down.ts";
+import { failover } from "./failover.ts";
 import { freezeAdd, freezeList, freezeRemove } from "./freeze.ts";
 import { gatewayReload } from "./gateway-reload.ts";
 import { list } from "./list.ts";
@@ -48,6 +49,7 @@ export const COMMANDS: readonly Command[] = [
   freezeList,
   freezeRemove,
   previews,
+  failover,
   dora,
   doctor,
   login,

@@ -3,6 +3,7 @@ import { type Arguments, usageError } from "../arguments.ts";
 import { type Command, PROJECT_OPTION } from "../command.ts";
 import type { Context } from "../context.ts";
 import { EXIT } from "../exit-code.ts";
+import { projectOf } from "../project-of.ts";
 import { formatAge } from "../terminal/quantity.ts";
 import { formatTable } from "../terminal/table.ts";
 
@@ -87,20 +88,6 @@ function unknown(word: string): Error {
   return usageError(
     `\`signalbox previews\` does not know what to do with "${word}".`,
     `It knows ${SUBCOMMANDS.join(", ")}.`,
-  );
-}
-
-async function projectOf(context: Context, args: Arguments): Promise<string> {
-  const named = args.text("project");
-  if (named !== null) return named;
-  const { projects } = await context.api().get<{ projects: { name: string }[] }>("/api/projects");
-  const [only, ...others] = projects.map(({ name }) => name);
-  if (only !== undefined && others.length === 0) return only;
-  throw usageError(
-    only === undefined ? "There is no project yet." : "There are several projects; which one?",
-    only === undefined
-      ? "Make one with `signalbox deploy` in its folder."
-      : `Add --project with one of: ${[only, ...others].join(", ")}.`,
   );
 }
 

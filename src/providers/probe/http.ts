@@ -5,8 +5,10 @@ import net from "node:net";
 import { Agent, request } from "undici";
 import type { Probe, ProbeResult } from "../../deployments/index.ts";
 import type { Clock } from "../../foundation/clock.ts";
-import { errorCodeOf, messageOf } from "../../foundation/errors.ts";
+import { AppError, errorCodeOf, messageOf } from "../../foundation/errors.ts";
+import { onlyTo } from "../../foundation/guarded-request.ts";
 import { randomText } from "../../foundation/ids.ts";
+import { resolvePublic } from "../../foundation/safe-fetch.ts";
 
 /** More of an answer than this is not read: a probe asks whether it answers, not what. */
 const MAX_BODY_BYTES = 1 << 20;
@@ -23,15 +25,18 @@ const REFUSED: Readonly<Record<string, string>> = {
  * what a new visitor meets; redirects are answers. Names under `.localhost` are this machine (RFC 6761 §6.3),
  * whatever its resolver knows of them.
  */
-export function createProbe(deps: { clock: Clock }): Probe {
-  return async ({ type, url, timeoutMs, contains }, signal) => {
+export function createProbe(deps: { clock: Clock; allowNetworks?: readonly string[] }): Probe {
+  const { allowNetworks = [] } = deps;
+  return async ({ type, url, timeoutMs, contains, guarded = false }, signal) => {
     const startedMs = deps.clock.monotonicMs();
     const latencyMs = () => Math.round((deps.clock.monotonicMs() - startedMs) * 100) / 100;
     const timeout = AbortSignal.timeout(timeoutMs);
     const ends = signal ? AbortSignal.any([signal, timeout]) : timeout;
-    const agent = new Agent({ pipelining: 0, connect: { timeout: timeoutMs } });
+    let agent: Agent | null = null;
     try {
       const target = new URL(url);
+      const lookup = guarded ? await guard(target, allowNetworks) : {};
+      agent = new Agent({ pipelining: 0, connect: { timeout: timeoutMs, ...lookup } });
       if (type === "tcp") await connect(target, ends);
       if (type === "websocket") await openWebSocket(target, ends);
       const answer = type === "http" ? await get(agent, target, contains ?? null, ends) : CONNECTED;
@@ -43,9 +48,14 @@ export function createProbe(deps: { clock: Clock }): Probe {
       const unreachable = isUnreachable(error) ? { unreachable: true } : {};
       return { ok: false, status: null, latencyMs: latencyMs(), error: reasonOf(error), ...unreachable };
     } finally {
-      await agent.destroy();
+      await agent?.destroy();
     }
   };
+}
+
+/** @throws AppError where the address may not be asked, or its name is unknown. */
+async function guard(url: URL, allowNetworks: readonly string[]) {
+  return { lookup: onlyTo(await resolvePublic(isLocal(url) ? "127.0.0.1" : url.hostname, allowNetworks)) };
 }
 
 const CONNECTED = { ok: true, status: null } as const;
@@ -118,9 +128,12 @@ async function openWebSocket(url: URL, signal: AbortSignal): Promise<void> {
 }
 
 function destination(url: URL): { origin: string; host: string } {
-  const local = url.hostname === "localhost" || url.hostname.endsWith(".localhost");
-  if (!local || url.protocol !== "http:") return { origin: url.origin, host: url.host };
+  if (!isLocal(url) || url.protocol !== "http:") return { origin: url.origin, host: url.host };
   return { origin: `http://127.0.0.1:${url.port || 80}`, host: url.host };
+}
+
+function isLocal({ hostname }: URL): boolean {
+  return hostname === "localhost" || hostname.endsWith(".localhost");
 }
 
 /** The gateway does not count what a prober asks as a visitor's request. */
@@ -129,6 +142,8 @@ const WHO = { "user-agent": "signalbox-probe", "x-signalbox-probe": "1" };
 const UNREACHABLE = new Set(["ECONNREFUSED", "ECONNRESET", "UND_ERR_SOCKET", "ENOTFOUND", "EAI_AGAIN"]);
 
 function isUnreachable(error: unknown): boolean {
+  // A name that cannot be resolved, as the guard tells it.
+  if (error instanceof AppError && error.cause !== undefined) return true;
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
   return UNREACHABLE.has(errorCodeOf(cause) ?? "");
 }

@@ -1,0 +1,29 @@
+import type { StatusPage } from "../../failover/index.ts";
+import { guardedRequest } from "../../foundation/guarded-request.ts";
+
+const DEADLINE_MS = 5_000;
+const MAX_BYTES = 1 << 20;
+
+/**
+ * Reads `status.indicator` of a Statuspage's `summary.json`, as `https://www.vercel-status.com/api/v2/summary.json`.
+ * Source: metastatuspage.com/api
+ */
+export function createStatusPage(options: { readonly allowNetworks: readonly string[] }): StatusPage {
+  return async (url, signal) => {
+    try {
+      const asked = {
+        url,
+        deadlineMs: DEADLINE_MS,
+        maxBytes: MAX_BYTES,
+        headers: { accept: "application/json" },
+      };
+      const { status, text } = await guardedRequest(asked, options.allowNetworks, signal);
+      const body = status === 200 ? (JSON.parse(text) as { status?: { indicator?: unknown } }) : {};
+      const indicator = body.status?.indicator;
+      return typeof indicator === "string" ? indicator.slice(0, 40) : null;
+    } catch {
+      // It is often as far away as what it is about; that it says nothing is itself the answer.
+      return null;
+    }
+  };
+}
