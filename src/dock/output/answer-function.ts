@@ -94,8 +94,7 @@ async function sendAnswer(
   const own = [...answer.headers, "x-vercel-cache", state, "x-vercel-id", requestId];
   const headers = withRouteHeaders(own, led, "keep");
   if (headerOf(headers, "cache-control") === null) headers.push("cache-control", UNCACHED);
-  if (headerOf(headers, "x-matched-path") === null)
-    headers.push("x-matched-path", asHeader(led.path));
+  if (headerOf(headers, "x-matched-path") === null) headers.push("x-matched-path", asHeader(led.path));
   if (res.destroyed) {
     answer.abandon();
     return status;

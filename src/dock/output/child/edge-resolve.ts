@@ -23,7 +23,9 @@ export function resolveEdgeModule(root: string, specifier: string, from: string)
 }
 
 function absolute(root: string, name: string, from: string): string {
-  return name.startsWith("/") ? join(root, name) : resolve(dirname(from), name);
+  const path = name.startsWith("/") ? join(root, name) : resolve(dirname(from), name);
+  if (path.startsWith(root + sep)) return path;
+  throw new Error(`${name} is outside of the edge function.`);
 }
 
 function fileAt(path: string): string | null {
