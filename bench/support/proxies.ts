@@ -223,7 +223,7 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-async function listening(
+export async function listening(
   bench: Bench,
   name: string,
   at: net.NetConnectOpts,
@@ -243,7 +243,7 @@ async function listening(
   );
 }
 
-function versionOf(name: "nginx" | "haproxy" | "caddy", args: string[]): string {
+export function versionOf(name: "nginx" | "haproxy" | "caddy", args: string[]): string {
   const text = execFileSync("/bin/sh", ["-c", `${program(name)} ${args.join(" ")} 2>&1`], {
     encoding: "utf8",
   });

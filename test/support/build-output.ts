@@ -3,6 +3,7 @@ import { mkdir, symlink, writeFile } from "node:fs/promises";
 import http, { type IncomingHttpHeaders, type IncomingMessage } from "node:http";
 import { dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
+import { Readable } from "node:stream";
 import { temporaryDirectory } from "./trees.ts";
 
 /** A release's `.vercel/output`, written by hand. */
@@ -112,7 +113,12 @@ export type OutputProcess = AsyncDisposable & {
 const MAIN = resolve("src/dock/output/main.ts");
 const PRELOAD = resolve("src/dock/run/listen-preload.mjs");
 
-export async function startOutput(made: HandMade, env: Record<string, string> = {}): Promise<OutputProcess> {
+/** @param output what becomes of its lines: `lines` has them, or they are thrown away unread */
+export async function startOutput(
+  made: HandMade,
+  env: Record<string, string> = {},
+  output: "pipe" | "ignore" = "pipe",
+): Promise<OutputProcess> {
   const place = await temporaryDirectory();
   const root = join(place.path, "tree");
   const socket = join(place.path, "app.sock");
@@ -127,7 +133,7 @@ export async function startOutput(made: HandMade, env: Record<string, string> = 
   const child = spawn(process.execPath, [MAIN], {
     cwd: root,
     env: { ...own, NODE_OPTIONS: `--import=${PRELOAD}`, SIGNALBOX_APP_SOCKET: socket, ...env },
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", output, "inherit"],
   });
   const exited = new Promise<void>((done) => child.once("exit", () => done()));
   const { lines, line } = readLines(child);
@@ -146,8 +152,8 @@ export async function startOutput(made: HandMade, env: Record<string, string> = 
 function readLines(child: ChildProcess) {
   const lines: RuntimeLine[] = [];
   const waiting = new Set<(line: RuntimeLine) => void>();
-  if (child.stdout === null) throw new Error("The output of the server cannot be read.");
-  createInterface({ input: child.stdout }).on("line", (text) => {
+  const input = child.stdout ?? Readable.from([]);
+  createInterface({ input }).on("line", (text) => {
     const line = parse(text);
     lines.push(line);
     for (const one of waiting) one(line);

@@ -8,7 +8,7 @@ import { headerOf } from "./headers.ts";
 import type { Kept } from "./prerender/prerender-store.ts";
 import type { CacheState } from "./prerender/prerenders.ts";
 import type { FunctionEntry } from "./read-output.ts";
-import { functionHeaders } from "./request-headers.ts";
+import { asHeader, functionHeaders } from "./request-headers.ts";
 import { matches, tagOf } from "./serve-file.ts";
 import type { Platform } from "./server.ts";
 
@@ -94,8 +94,7 @@ async function sendAnswer(
   const own = [...answer.headers, "x-vercel-cache", state, "x-vercel-id", requestId];
   const headers = withRouteHeaders(own, led, "keep");
   if (headerOf(headers, "cache-control") === null) headers.push("cache-control", UNCACHED);
-  if (headerOf(headers, "x-matched-path") === null)
-    headers.push("x-matched-path", encodeURI(decoded(led.path)));
+  if (headerOf(headers, "x-matched-path") === null) headers.push("x-matched-path", asHeader(led.path));
   if (res.destroyed) {
     answer.abandon();
     return status;
@@ -105,14 +104,6 @@ async function sendAnswer(
   res.once("close", () => answer.abandon());
   await pipeline(answer.body, res, { end: true }).catch(() => res.destroy());
   return status;
-}
-
-function decoded(path: string): string {
-  try {
-    return decodeURI(path);
-  } catch {
-    return path;
-  }
 }
 
 function sendKept(
@@ -128,7 +119,7 @@ function sendKept(
   const own = [...kept.headers, "cache-control", UNCACHED, "x-vercel-cache", state, "x-vercel-id", requestId];
   if (headerOf(kept.headers, "etag") === null) own.push("etag", tag);
   if (state === "HIT" || state === "STALE") own.push("age", String(ageS));
-  const headers = withRouteHeaders([...own, "x-matched-path", encodeURI(decoded(led.path))], led, "keep");
+  const headers = withRouteHeaders([...own, "x-matched-path", asHeader(led.path)], led, "keep");
   if (status === 200 && matches(req.headers["if-none-match"], tag))
     return void res.writeHead(304, headers).end();
   res.writeHead(status, [...headers, "content-length", String(kept.body.length)]);

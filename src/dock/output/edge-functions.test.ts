@@ -72,6 +72,25 @@ test("modules of Node that the edge has not, and files outside of the function, 
   await server.line(({ message }) => message.includes("outside of the edge function"));
 });
 
+test("packages are found as bundlers for the edge find them, in either form", async () => {
+  const source = `import { which } from "@scope/pkg"; import sub from "@scope/pkg/sub"; import old from "old";
+  import { helper } from "./lib/helper";
+  export default () => new Response([which, sub, old.name, helper].join(" "));`;
+  const exports = { ".": { node: "./node.js", "edge-light": "./edge.mjs" }, "./*": { import: "./lib/*.js" } };
+  const files = {
+    "package.json": '{"type":"commonjs"}',
+    "lib/helper.js": "export const helper = 'helper';",
+    "node_modules/@scope/pkg/package.json": JSON.stringify({ type: "module", exports }),
+    "node_modules/@scope/pkg/edge.mjs": "export const which = 'edge';",
+    "node_modules/@scope/pkg/lib/sub.js": "export default 'sub';",
+    "node_modules/old/package.json": '{"main":"main"}',
+    "node_modules/old/main.js": "exports.name = require('./part').name;",
+    "node_modules/old/part.js": "exports.name = 'old';",
+  };
+  await using server = await startOutput({ functions: { edge: edge(source, {}, files) } });
+  expect((await server.ask("/edge")).body).toBe("edge sub old helper");
+});
+
 test("methods as exports, WebAssembly, assets, other modules and waitUntil", async () => {
   const source = `import add from "./add.wasm?module"; import { name } from "./lib.js";
   export async function GET(request, context) {

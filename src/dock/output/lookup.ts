@@ -17,6 +17,7 @@ export function createLookup({ files, functions, images }: ReleaseOutput): Looku
     const folder = plain.replace(/\/+$/, "");
     return (
       files.get(`${folder}/index.html`) ??
+      // With clean URLs the CLI renames it.
       files.get(`${folder}/index`) ??
       functions.get(`${folder}/index`) ??
       (folder === plain || folder === "" ? null : exact(folder))

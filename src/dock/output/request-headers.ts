@@ -81,6 +81,6 @@ function changed(headers: readonly string[], changes: readonly Change[]): string
 }
 
 /** Header values are Latin-1; a path with other characters goes escaped. */
-function asHeader(value: string): string {
-  return /^[\u0020-\u00ff]*$/.test(value) ? value : encodeURI(value);
+export function asHeader(value: string): string {
+  return /^[\u0020-\u007e]*$/.test(value) ? value : encodeURI(value);
 }

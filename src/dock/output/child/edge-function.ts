@@ -1,10 +1,12 @@
 import { AsyncLocalStorage } from "node:async_hooks";
+import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { builtinModules, createRequire } from "node:module";
-import { dirname, join, relative, resolve, sep } from "node:path";
+import { dirname, join, relative } from "node:path";
 import vm from "node:vm";
 import { EdgeVM } from "@edge-runtime/vm";
 import { installRequestContext } from "./context.ts";
+import { type Resolved, resolveEdgeModule } from "./edge-resolve.ts";
 import { asResponse, type Handler } from "./node-function.ts";
 import type { LoadMessage } from "./protocol.ts";
 import { type Realm, sendWebResponse, toWebRequest } from "./web-handler.ts";
@@ -23,6 +25,7 @@ type EdgeModules = {
   readonly message: LoadMessage;
   readonly context: vm.Context;
   readonly loaded: Map<string, Promise<vm.Module>>;
+  readonly required: Map<string, { exports: unknown }>;
 };
 
 /** Loads an edge function, a bundled ES module, into a context with the web's globals and almost nothing of Node. */
@@ -32,7 +35,7 @@ export async function loadEdgeFunction(
 ): Promise<Handler> {
   const edge = new EdgeVM({ codeGeneration: { strings: true, wasm: true } });
   const context = edge.context as vm.Context & Realm & Record<string, unknown>;
-  const modules: EdgeModules = { message, context, loaded: new Map() };
+  const modules: EdgeModules = { message, context, loaded: new Map(), required: new Map() };
   extend(modules, context);
   const entry = await sourceModule(modules, join(message.root, message.handler));
   await entry.link((specifier, from) => resolveModule(modules, specifier, from.identifier));
@@ -56,7 +59,9 @@ function extend(modules: EdgeModules, context: vm.Context): void {
   const { message } = modules;
   const env = { ...visibleEnv(message) };
   Object.assign(context, { process: { env }, AsyncLocalStorage, console });
-  Object.defineProperty(context, "require", { value: (name: string) => requireInside(modules, name) });
+  Object.defineProperty(context, "require", {
+    value: (name: string) => requireInside(modules, name, join(message.root, "index.js")),
+  });
   const { fetch } = context as unknown as { fetch: typeof globalThis.fetch };
   const withAssets = (input: string | URL | Request, init?: RequestInit) =>
     fetchAsset(modules, fetch, input, init);
@@ -115,23 +120,29 @@ async function sourceModule(modules: EdgeModules, path: string): Promise<vm.Sour
 
 function resolveModule(modules: EdgeModules, specifier: string, from: string): Promise<vm.Module> {
   const builtin = builtinName(specifier);
-  const path = builtin === null ? insidePath(modules, specifier, from) : `node:${builtin}`;
-  const known = modules.loaded.get(path);
+  const found = builtin === null ? locate(modules, specifier, from) : null;
+  const key = found?.path ?? `node:${builtin}`;
+  const known = modules.loaded.get(key);
   if (known) return known;
-  const module = loadModule(modules, builtin, path);
-  modules.loaded.set(path, module);
+  const module = found === null ? nodeModule(modules, key) : loadModule(modules, found);
+  modules.loaded.set(key, module);
   return module;
 }
 
-async function loadModule(modules: EdgeModules, builtin: string | null, path: string): Promise<vm.Module> {
-  if (builtin !== null) return synthetic(modules, path, require(`node:${builtin}`) as object);
-  if (path.endsWith(".wasm"))
-    return synthetic(modules, path, { default: await WebAssembly.compile(await readFile(path)) });
-  return sourceModule(modules, path);
+async function nodeModule(modules: EdgeModules, name: string): Promise<vm.Module> {
+  return synthetic(modules, name, require(name) as object);
 }
 
-function synthetic({ context }: EdgeModules, identifier: string, values: object): vm.Module {
-  const exported: Record<string, unknown> = { default: values, ...values };
+async function loadModule(modules: EdgeModules, { path, format }: Resolved): Promise<vm.Module> {
+  if (format === "module") return sourceModule(modules, path);
+  if (format === "commonjs") return synthetic(modules, path, requireFile(modules, path) as object);
+  const bytes = await readFile(path);
+  const value = format === "json" ? JSON.parse(bytes.toString("utf8")) : await WebAssembly.compile(bytes);
+  return synthetic(modules, path, value as object, false);
+}
+
+function synthetic({ context }: EdgeModules, identifier: string, values: object, named = true): vm.Module {
+  const exported: Record<string, unknown> = { ...(named ? values : {}), default: defaultOf(values) };
   return new vm.SyntheticModule(
     Object.keys(exported),
     function (this: vm.SyntheticModule) {
@@ -150,27 +161,39 @@ function builtinName(specifier: string): string | null {
   );
 }
 
-/** A file of the function: never one outside of it, whatever the specifier says. */
-function insidePath({ message }: EdgeModules, specifier: string, from: string): string {
+/** The default export of a compiled ES module is its `default`, that of any other module is the module. */
+function defaultOf(values: object): unknown {
+  return "__esModule" in values && "default" in values ? values.default : values;
+}
+
+/** A file of the function, or one that its configuration names as an asset. */
+function locate({ message }: EdgeModules, specifier: string, from: string): Resolved {
   const name = specifier.replace(/\?module$/, "");
-  const asset = message.assets.find(
-    (one) => one.name === name || one.name === name.replace(/^\/?wasm\/|\.wasm$/g, ""),
-  );
-  const path = asset
-    ? join(message.root, asset.path)
-    : name.startsWith("/")
-      ? join(message.root, name)
-      : resolve(dirname(from), name);
-  if (path.startsWith(message.root + sep)) return path;
-  throw new Error(`${specifier} is outside of the edge function.`);
+  const bare = name.replace(/^\/?wasm\/|\.wasm$/g, "");
+  const asset = message.assets.find((one) => one.name === name || one.name === bare);
+  return resolveEdgeModule(message.root, asset ? `/${asset.path}` : specifier, from);
 }
 
 /** Bundles of Next.js call `require` for WebAssembly and for the modules of Node that the edge runtime offers. */
-function requireInside(modules: EdgeModules, name: string): unknown {
+function requireInside(modules: EdgeModules, name: string, from: string): unknown {
   const builtin = builtinName(name);
   if (builtin !== null) return require(`node:${builtin}`);
-  const path = insidePath(modules, name, join(modules.message.root, "index.js"));
-  return new WebAssembly.Module(require("node:fs").readFileSync(path));
+  const { path, format } = locate(modules, name, from);
+  if (format === "wasm") return new WebAssembly.Module(readFileSync(path));
+  return format === "json" ? JSON.parse(readFileSync(path, "utf8")) : requireFile(modules, path);
+}
+
+/** A CommonJS module, evaluated once, with a `require` of its own place. */
+function requireFile(modules: EdgeModules, path: string): unknown {
+  const known = modules.required.get(path);
+  if (known) return known.exports;
+  const module: { exports: unknown } = { exports: {} };
+  modules.required.set(path, module);
+  const parameters = ["module", "exports", "require", "__filename", "__dirname"];
+  const options = { parsingContext: modules.context, filename: path };
+  const run = vm.compileFunction(readFileSync(path, "utf8"), parameters, options);
+  run(module, module.exports, (name: string) => requireInside(modules, name, path), path, dirname(path));
+  return module.exports;
 }
 
 /** `fetch("blob:name")` is how bundles read their assets. */

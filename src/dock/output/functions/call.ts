@@ -1,5 +1,6 @@
 import http, { type ClientRequest, type IncomingMessage } from "node:http";
 import type { Readable } from "node:stream";
+import { errorCodeOf } from "../../../foundation/errors.ts";
 import { FAILED_HEADER } from "../child/protocol.ts";
 import type { FunctionSpec } from "./function-config.ts";
 import type { Instance } from "./instance.ts";
@@ -29,17 +30,21 @@ export type Failure = "timeout" | "failed" | "throttled";
 
 export class CallFailure extends Error {
   readonly failure: Failure;
-  constructor(failure: Failure, reason: string) {
+  /** The function saw nothing of the request. */
+  readonly unsent: boolean;
+  constructor(failure: Failure, reason: string, unsent = false) {
     super(reason);
     this.failure = failure;
+    this.unsent = unsent;
   }
 }
 
+const UNSENT = new Set(["ECONNREFUSED", "ENOENT"]);
 const HOP_BY_HOP = new Set(["connection", "keep-alive", "transfer-encoding", "proxy-connection", "upgrade"]);
 
 /**
- * Calls a function and resolves with its answer's head. Its time, `maxDuration`, runs from now to the answer's end.
- * @throws CallFailure
+ * Calls a function and resolves with its answer's head. Its time, `maxDuration`, runs from when it is loaded to the
+ * answer's end; loading has a limit of its own. @throws CallFailure
  */
 export async function callFunction(
   pool: FunctionPool,
@@ -47,25 +52,37 @@ export async function callFunction(
   call: Call,
   role: Role = "function",
 ): Promise<CallAnswer> {
+  try {
+    return await callOnce(pool, spec, call, await acquire(pool, spec, role));
+  } catch (error) {
+    // Its process had ended, and that was not known yet: nothing of the request was sent.
+    if (!(error instanceof CallFailure) || !error.unsent || call.body !== null) throw error;
+    return callOnce(pool, spec, call, await acquire(pool, spec, role));
+  }
+}
+
+async function callOnce(
+  pool: FunctionPool,
+  spec: FunctionSpec,
+  call: Call,
+  instance: Instance,
+): Promise<CallAnswer> {
   const late = Promise.withResolvers<never>();
   late.promise.catch(() => {});
-  const running = new Running(pool, spec);
+  const running = new Running(pool, spec, instance);
   const timer = setTimeout(() => {
     running.timedOut();
     late.reject(
       new CallFailure("timeout", `${spec.name} did not answer within ${spec.maxDurationMs / 1000} s`),
     );
   }, spec.maxDurationMs);
-  const acquired = acquire(pool, spec, role);
   try {
-    running.begin(await Promise.race([acquired, late.promise]));
     const answer = await Promise.race([running.send(call), late.promise]);
     answer.body.once("close", () => clearTimeout(timer));
     return answer;
   } catch (error) {
     clearTimeout(timer);
-    if (running.begun) running.over();
-    else acquired.then(pool.release.bind(pool), () => {});
+    running.over();
     throw error;
   }
 }
@@ -84,25 +101,21 @@ async function acquire(pool: FunctionPool, spec: FunctionSpec, role: Role): Prom
 class Running {
   readonly #pool: FunctionPool;
   readonly #spec: FunctionSpec;
-  #instance: Instance | null = null;
+  readonly #instance: Instance;
   #request: ClientRequest | null = null;
-  begun = false;
+  #over = false;
+  #ended = false;
 
-  constructor(pool: FunctionPool, spec: FunctionSpec) {
+  constructor(pool: FunctionPool, spec: FunctionSpec, instance: Instance) {
     this.#pool = pool;
     this.#spec = spec;
-  }
-
-  begin(instance: Instance): void {
     this.#instance = instance;
-    this.begun = true;
   }
 
   send(call: Call): Promise<CallAnswer> {
-    const instance = this.#instance as Instance;
     const { promise, resolve, reject } = Promise.withResolvers<CallAnswer>();
     const { method, url, headers, body } = call;
-    const { socket: socketPath, agent } = instance;
+    const { socket: socketPath, agent } = this.#instance;
     const request = http.request({
       socketPath,
       agent,
@@ -122,14 +135,17 @@ class Running {
       }
       resolve(this.#answer(response));
     });
-    request.on("error", () =>
-      reject(new CallFailure("failed", `${this.#spec.name} ended while it was answering`)),
-    );
+    request.on("error", (error) => {
+      // Its process is ending: that it has ended may be told later.
+      if (!this.#ended) this.#instance.retired = true;
+      const unsent = UNSENT.has(errorCodeOf(error) ?? "");
+      reject(new CallFailure("failed", `${this.#spec.name} ended while it was answering`, unsent));
+    });
     if (body === null) request.end();
     else {
       body.pipe(request);
       body.once("close", () => {
-        if (!body.readableEnded) request.destroy();
+        if (!body.readableEnded) this.#end();
       });
     }
     return promise;
@@ -142,7 +158,7 @@ class Running {
       headers: endToEnd(response.rawHeaders),
       body: response,
       abandon: () => {
-        if (this.#spec.cancellation) this.#request?.destroy();
+        if (this.#spec.cancellation) this.#end();
         else response.resume();
       },
     };
@@ -150,13 +166,19 @@ class Running {
 
   /** Other requests in the same process may still be good; nothing new goes there. */
   timedOut(): void {
-    if (this.#instance !== null) this.#pool.retire(this.#instance);
+    this.#pool.retire(this.#instance);
+    this.#end();
+  }
+
+  /** Ends the request from here, which is no fault of the function's process. */
+  #end(): void {
+    this.#ended = true;
     this.#request?.destroy();
   }
 
   over(): void {
-    if (this.#instance !== null) this.#pool.release(this.#instance);
-    this.#instance = null;
+    if (!this.#over) this.#pool.release(this.#instance);
+    this.#over = true;
   }
 }
 

@@ -83,7 +83,7 @@ class Keeper implements Prerenders {
     const standIn = found === null && variant.query.size > 0;
     const freshness = standIn ? "stale" : freshnessOf(shown, spec.staleForS, clock.now().getTime());
     if (freshness === "gone") return this.#miss(entry, variant, asked);
-    if (freshness === "stale") this.#renewBehind(entry, variant, asked);
+    if (freshness === "stale") void this.#renewBehind(entry, variant, asked, found);
     if (found === null && freshness === "fresh") await store.put(variant.key, shown);
     return { kind: "kept", state: stateOf(found !== null, standIn, freshness), kept: shown };
   }
@@ -111,10 +111,12 @@ class Keeper implements Prerenders {
   }
 
   /** Failures keep what is there: visitors see the last good answer. */
-  #renewBehind(entry: Prerendered, variant: Variant, asked: Asked): void {
+  async #renewBehind(entry: Prerendered, variant: Variant, asked: Asked, found: Kept | null): Promise<void> {
     if (this.#renewing.has(variant.key)) return;
-    void this.#renewAndDrop(entry, variant, asked);
-    void this.#renewOthers(entry, variant, asked);
+    // A renewal may have ended since the stale answer was looked up.
+    const latest = await this.#options.store.get(variant.key);
+    if (latest?.storedAtMs !== found?.storedAtMs) return;
+    await Promise.all([this.#renewAndDrop(entry, variant, asked), this.#renewOthers(entry, variant, asked)]);
   }
 
   async #renewAndDrop(entry: Prerendered, variant: Variant, asked: Asked): Promise<void> {
