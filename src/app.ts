@@ -64,6 +64,7 @@ import { createGitBranches } from "./providers/pull-requests/git-branches.ts";
 import { createGithubPullRequests } from "./providers/pull-requests/github.ts";
 import { createGitSource } from "./providers/source/git.ts";
 import { createVercelTarget, type VercelOptions } from "./providers/target/vercel.ts";
+import { postgresMemory, type VercelMemoryTables } from "./providers/target/vercel-memory.ts";
 import {
   contractsSince,
   lintExpand,
@@ -96,7 +97,8 @@ type Tables = AccessTables &
   GateTables &
   SchemaTables &
   PreviewTables &
-  WebhookTables;
+  WebhookTables &
+  VercelMemoryTables;
 type Deps = { readonly clock: Clock; readonly ids: Ids; readonly log: Log };
 
 export type RunningControl = {
@@ -120,7 +122,7 @@ export async function startControl(config: Config, secrets: Secrets, deps: Deps)
     await migrate({ pool, clock, schema: "public", directory: MIGRATIONS });
     const db = createDatabase<Tables>(pool);
     const ownerToken = await ensureOwnerToken({ db, clock, ids });
-    const target = createVercelTarget({ clock }, vercelOptions(config, secrets));
+    const target = createVercelTarget({ clock, memory: postgresMemory(db) }, vercelOptions(config, secrets));
     const claimPool = createPool({
       databaseUrl,
       applicationName: "signalbox-claims",
@@ -190,9 +192,6 @@ function startDeployments(
     migrateSchema: migrateSchema({ ...sources, migrator }),
     planning: {
       readSchema: readSchema({ ...sources, migrator }),
-      // The dock does both. Of the real Vercel, the plan decides about rolling releases; it cannot hold requests.
-      abilities:
-        config.vercel.token === null ? { split: true, hold: true } : { split: "unknown", hold: false },
     },
     schemaBarrier: async ({ projectId, slot }) => {
       const applied = await contractsSince(db, { projectId, environment: slot });
@@ -302,9 +301,9 @@ function previewSlot(key: string): string {
 
 /** The real Vercel when a token for it is set, the dock otherwise: the same code drives both. */
 function vercelOptions(config: Config, secrets: Secrets): VercelOptions {
-  const { api, token, team } = config.vercel;
+  const { api, token, team, bypass } = config.vercel;
   if (token !== null) {
-    const address = { api: api ?? "https://api.vercel.com", token, team };
+    const address = { api: api ?? "https://api.vercel.com", token, team, bypass };
     return { ...address, domain: "vercel.app", publicScheme: "https", publicPort: null };
   }
   const host = config.host === "0.0.0.0" || config.host === "::" ? "127.0.0.1" : config.host;

@@ -25,6 +25,8 @@ const Environment = z.object({
   SIGNALBOX_VERCEL_API: z.url({ protocol: /^https?$/ }).optional(),
   SIGNALBOX_VERCEL_TOKEN: z.string().min(1).optional(),
   SIGNALBOX_VERCEL_TEAM: z.string().min(1).optional(),
+  /** Secret by which probes pass Vercel's deployment protection. Left out: the project's own, read from the API. */
+  SIGNALBOX_VERCEL_BYPASS: z.string().min(1).optional(),
   /** For previews of pull requests: GitHub's API (or GitHub Enterprise's), and a token that may read and comment. */
   SIGNALBOX_GITHUB_API: z.url({ protocol: /^https?$/ }).default("https://api.github.com"),
   SIGNALBOX_GITHUB_TOKEN: z.string().min(1).optional(),
@@ -62,6 +64,7 @@ export type Config = {
     readonly api: string | null;
     readonly token: string | null;
     readonly team: string | null;
+    readonly bypass: string | null;
   };
   readonly github: { readonly api: string; readonly token: string | null };
   readonly allowNetworks: readonly string[];
@@ -115,6 +118,7 @@ export function readConfig(env: NodeJS.ProcessEnv, cwd: string): Config {
       api: e.SIGNALBOX_VERCEL_API ?? null,
       token: e.SIGNALBOX_VERCEL_TOKEN ?? null,
       team: e.SIGNALBOX_VERCEL_TEAM ?? null,
+      bypass: e.SIGNALBOX_VERCEL_BYPASS ?? null,
     },
     github: { api: e.SIGNALBOX_GITHUB_API, token: e.SIGNALBOX_GITHUB_TOKEN ?? null },
     allowNetworks: e.SIGNALBOX_ALLOW_NETWORKS.split(",").filter(Boolean),

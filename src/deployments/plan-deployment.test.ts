@@ -104,7 +104,7 @@ const SCHEMA = {
 };
 const planWith = (readSchema: PlanPorts["readSchema"]) =>
   planDeployment(
-    { ...stand.engine.deps, planning: { readSchema, abilities: { split: true, hold: true } } },
+    { ...stand.engine.deps, planning: { readSchema } },
     stand.as.viewer,
     { environment: "production", branch: "main", project: `q${project}`, source: { tree: "a".repeat(64) } },
     AbortSignal.timeout(20_000),

@@ -10,7 +10,11 @@ export type ProbeResult = {
   readonly unreachable?: boolean;
   /** Why there was no answer, or what was wrong with its body. */
   readonly error?: string;
-  /** `x-signalbox-deployment` of the answer: the release that gave it. */
+  /** True: a wall before the release answered (a log-in, a password), which says nothing of the release. */
+  readonly protected?: boolean;
+  /** True: the platform has switched the whole project off, whatever its releases are like. */
+  readonly paused?: boolean;
+  /** `x-signalbox-deployment` of the answer, or the cookie of a rolling release: the release that gave it. */
   readonly deploymentHeader?: string;
 };
 
@@ -21,6 +25,8 @@ export type ProbeRequest = {
   readonly timeoutMs: number;
   /** Text that an HTTP body must have in it. */
   readonly contains?: string | null;
+  /** Sent along. Secret: they are in no result. */
+  readonly headers?: Readonly<Record<string, string>>;
 };
 
 /** Port: one probe from outside, on a fresh connection, following no redirect. Never throws. */

@@ -71,7 +71,7 @@ function row({ clock, paint }: Context, deployment: Deployment): string[] {
   return [
     deployment.project,
     deployment.environment === "preview" && of !== null ? `preview (${of})` : deployment.environment,
-    stateText(deployment.state, paint),
+    deployment.blocked ? paint.yellow(`${deployment.state} (blocked)`) : stateText(deployment.state, paint),
     formatAge(deployment.createdAt, clock.now()),
     commitText(deployment),
     deployment.id,
