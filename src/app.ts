@@ -33,8 +33,15 @@ import { type Ids, randomShare } from "./foundation/ids.ts";
 import { listenOn } from "./foundation/listen-on.ts";
 import type { Log } from "./foundation/log.ts";
 import { migrate } from "./foundation/migrate.ts";
-import { createSecretBox, readOrCreateKey } from "./foundation/secret-box.ts";
+import { createSecretBox, readOrCreateKey, type SecretBox } from "./foundation/secret-box.ts";
 import { type GateTables, gateRoutes, readGateFacts } from "./gates/index.ts";
+import {
+  type OutsideDeps,
+  type OutsideTables,
+  outsideRoutes,
+  startWatcher,
+  vercelWebhookRoutes,
+} from "./outside/index.ts";
 import {
   existingPreviews,
   type PreviewDeps,
@@ -98,7 +105,8 @@ type Tables = AccessTables &
   SchemaTables &
   PreviewTables &
   WebhookTables &
-  VercelMemoryTables;
+  VercelMemoryTables &
+  OutsideTables;
 type Deps = { readonly clock: Clock; readonly ids: Ids; readonly log: Log };
 
 export type RunningControl = {
@@ -147,9 +155,23 @@ export async function startControl(config: Config, secrets: Secrets, deps: Deps)
     undo.defer(() => engine.close());
     const readiness = keepReadiness(deps, readinessChecks(pool, target));
     undo.defer(() => readiness.close());
-    const { sweeper, ...reconciled } = await startPreviews(config, { ...deps, db, engine });
+    const box = createSecretBox(await readOrCreateKey(join(config.dir, "control", "secret.key")));
+    const { sweeper, ...reconciled } = await startPreviews(config, { ...deps, db, engine, box });
     undo.defer(() => sweeper.close());
-    const api = createControlApi({ ...deps, ...reconciled, db, target, engine, readiness: readiness.read });
+    const { publicUrl } = config;
+    const watching = { ...deps, db, box, target, probe: createProbe(deps), publicUrl };
+    const watcher = startWatcher(watching, { jitter: randomShare });
+    undo.defer(() => watcher.close());
+    const outside = { ...watching, wake: watcher.wake };
+    const api = createControlApi({
+      ...deps,
+      ...reconciled,
+      outside,
+      db,
+      target,
+      engine,
+      readiness: readiness.read,
+    });
     const server = createServer({ requestTimeout: 600_000 }, getRequestListener(api.fetch));
     const port = await listenOn(server, { host: config.host, port: config.port, variable: "SIGNALBOX_PORT" });
     undo.defer(async () => {
@@ -263,8 +285,11 @@ function gitOptions(config: Config): Parameters<typeof createGitSource>[0] {
 }
 
 /** Previews and webhooks, which make and end deployments as a person would. */
-async function startPreviews(config: Config, deps: Deps & { db: Database<Tables>; engine: Engine }) {
-  const { db, clock, log, engine } = deps;
+async function startPreviews(
+  config: Config,
+  deps: Deps & { db: Database<Tables>; engine: Engine; box: SecretBox },
+) {
+  const { db, clock, log, engine, box } = deps;
   const trigger = async (actor: Actor, input: TriggerPreview | TriggerPush) => {
     const { deliveryKey, ...what } = input;
     const pullRequest = "pullRequest" in what ? (what.pullRequest ?? undefined) : undefined;
@@ -286,7 +311,6 @@ async function startPreviews(config: Config, deps: Deps & { db: Database<Tables>
     },
   };
   const sweeper = startSweeper(base, { jitter: randomShare });
-  const box = createSecretBox(await readOrCreateKey(join(config.dir, "control", "secret.key")));
   return {
     previews: { ...base, wake: sweeper.wake },
     webhooks: { db, clock, box, trigger, wake: sweeper.wake },
@@ -326,6 +350,7 @@ function createControlApi(
     readiness: () => Readiness;
     previews: PreviewDeps;
     webhooks: WebhookDeps;
+    outside: OutsideDeps;
   },
 ): OpenAPIHono<ActorEnv> {
   const api = createApi<ActorEnv>(deps);
@@ -338,6 +363,7 @@ function createControlApi(
   api.openAPIRegistry.registerComponent("securitySchemes", "bearer", { type: "http", scheme: "bearer" });
   // Proven by their signature, not by a token.
   api.route("/api/webhooks", webhookRoutes<ActorEnv>(deps.webhooks));
+  api.route("/api/webhooks", vercelWebhookRoutes<ActorEnv>(deps.outside));
   api.use("/api/*", authenticate(deps));
   api.route("/api/tokens", tokenRoutes(deps));
   api.route("/api", projectRoutes(deps));
@@ -353,5 +379,6 @@ function createControlApi(
   api.route("/api/deploy", deploymentRoutes(deps.engine.deps));
   api.route("/api", previewRoutes(deps.previews));
   api.route("/api", webhookAdminRoutes(deps.webhooks));
+  api.route("/api", outsideRoutes(deps.outside));
   return api;
 }

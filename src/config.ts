@@ -30,6 +30,8 @@ const Environment = z.object({
   /** For previews of pull requests: GitHub's API (or GitHub Enterprise's), and a token that may read and comment. */
   SIGNALBOX_GITHUB_API: z.url({ protocol: /^https?$/ }).default("https://api.github.com"),
   SIGNALBOX_GITHUB_TOKEN: z.string().min(1).optional(),
+  /** Where people and webhooks reach the control plane from outside: `https://signalbox.example.com`. */
+  SIGNALBOX_PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
   /** Networks (CIDR, comma-separated) beside the public ones that user-supplied git URLs may reach. */
   SIGNALBOX_ALLOW_NETWORKS: z.string().default(""),
   /** `1`: `deploy file:///…` may read repositories on the control plane's own disk. */
@@ -66,6 +68,8 @@ export type Config = {
     readonly team: string | null;
     readonly bypass: string | null;
   };
+  /** Without a slash at its end. */
+  readonly publicUrl: string | null;
   readonly github: { readonly api: string; readonly token: string | null };
   readonly allowNetworks: readonly string[];
   readonly allowLocalRepositories: boolean;
@@ -120,6 +124,7 @@ export function readConfig(env: NodeJS.ProcessEnv, cwd: string): Config {
       team: e.SIGNALBOX_VERCEL_TEAM ?? null,
       bypass: e.SIGNALBOX_VERCEL_BYPASS ?? null,
     },
+    publicUrl: e.SIGNALBOX_PUBLIC_URL?.replace(/\/+$/, "") ?? null,
     github: { api: e.SIGNALBOX_GITHUB_API, token: e.SIGNALBOX_GITHUB_TOKEN ?? null },
     allowNetworks: e.SIGNALBOX_ALLOW_NETWORKS.split(",").filter(Boolean),
     allowLocalRepositories: e.SIGNALBOX_ALLOW_LOCAL_REPOSITORIES === "1",

@@ -29,8 +29,8 @@ create table outside_watches (
   looked_at timestamptz,
   failing_since timestamptz,
   failure text,
-  -- {"health": …}: deployments that are not ours are held until they pass it.
-  checked jsonb
+  -- Who looks has it until then: what was seen earlier is never written after what was seen later.
+  claimed_until timestamptz
 );
 create index outside_watches_project on outside_watches (project_id);
 

@@ -13,6 +13,7 @@ export { WAKE_CHANNEL } from "./channels.ts";
 export { closePlace } from "./close-place.ts";
 export { type Engine, type EngineDeps, type EngineOptions, startEngine } from "./engine.ts";
 export { readGateSubject, wakeWaiting } from "./gate-subject.ts";
+export { request as probeRequest } from "./observe.ts";
 export type { PhaseOutlook, PlanPorts, SchemaOutlook } from "./plan-deployment-ports.ts";
 export type {
   Commit,
@@ -34,4 +35,5 @@ export { deploymentRoutes } from "./routes.ts";
 export { STATES, type State } from "./state.ts";
 export type { EngineTables } from "./tables.ts";
 export { type Triggered, type TriggerInput, triggerDeployment } from "./trigger.ts";
+export { probeFailure } from "./verify.ts";
 export type { DeploymentView } from "./view.ts";

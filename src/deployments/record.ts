@@ -79,6 +79,8 @@ export type ServiceRelease = {
   readonly targetProjectId: string;
   readonly inputs: string;
   readonly health: HealthPolicy;
+  /** Deployments of others to the same project wait for our check. */
+  readonly checked?: boolean | undefined;
   /** It has the inputs of the release that serves, and so keeps that release: nothing is built or shifted. */
   readonly unchanged: boolean;
   readonly targetDeploymentId: string | null;
