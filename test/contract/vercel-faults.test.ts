@@ -92,16 +92,21 @@ async function built(place: Place, content = randomBytes(6).toString("hex")): Pr
 const shift = (place: Place, from: string | null, to: string, weight = 100, steps = [100]) =>
   target.shift({ place, from, to, weight, steps }, signal);
 
+// biome-ignore lint/suspicious/noExplicitAny: the tests assert on the parts that they name
+async function read(path: string): Promise<any> {
+  return (await dock.fetch(path)).json();
+}
+
 async function autoAssign({ targetProjectId }: Place, set?: boolean): Promise<boolean> {
   const path = `/v9/projects/${targetProjectId}`;
   const body = JSON.stringify({ autoAssignCustomDomains: set });
   const headers = { "content-type": "application/json" };
   if (set !== undefined) await dock.fetch(path, { method: "PATCH", body, headers });
-  return (await (await dock.fetch(path)).json()).autoAssignCustomDomains;
+  return (await read(path)).autoAssignCustomDomains;
 }
 
 async function deploymentsOf({ targetProjectId }: Place): Promise<string[]> {
-  const answer = await (await dock.fetch(`/v7/deployments?projectId=${targetProjectId}&limit=100`)).json();
+  const answer = await read(`/v7/deployments?projectId=${targetProjectId}&limit=100`);
   return answer.deployments.map(({ uid }: { uid: string }) => uid);
 }
 
@@ -291,7 +296,7 @@ describe("a canary", () => {
       expect(await target.traffic(place, signal)).toEqual({ [old]: 100 - weight, [next]: weight });
     }
     await shift(place, old, next, 100, [5, 40, 100]);
-    const after = await (await dock.fetch(path)).json();
+    const after = await read(path);
     expect(
       after.rollingRelease.stages.map((stage: { targetPercentage: number }) => stage.targetPercentage),
     ).toEqual([30, 100]);
@@ -306,7 +311,7 @@ describe("a canary", () => {
     await target.rollback({ place, from: next, to: old }, signal);
     expect(await target.traffic(place, signal)).toEqual({ [old]: 100 });
     const path = `/v1/projects/${place.targetProjectId}/rolling-release/config`;
-    expect((await (await dock.fetch(path)).json()).rollingRelease).toBeNull();
+    expect((await read(path)).rollingRelease).toBeNull();
   });
 
   it("is not possible with a plan that has none, which the target says before it is tried", async () => {
