@@ -144,7 +144,7 @@ async function servicesOf(
   return Promise.all(planned);
 }
 
-/** What cannot be asked now is not known: the deployment itself will meet it. Only asked where it makes a difference. */
+/** What cannot be asked now is not known: the deployment will meet it. Only asked where it makes a difference. */
 async function readAbilities(
   { target }: PlanDeps,
   { environment, branch, pullRequest }: PrepareInput,

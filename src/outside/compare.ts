@@ -107,7 +107,8 @@ function productionEvents(before: Seen, now: PlatformState, { expected }: Ours):
 
 function deploymentEvents(each: ListedDeployment): OutsideEvent[] {
   const { id, state, environment, by, commit, branch, error, inspectorUrl, url } = each;
-  const what = `${environment} deployment ${id}${branch === null ? "" : ` of ${branch}`}${by === null ? "" : ` by ${by}`}`;
+  const of = branch === null ? "" : ` of ${branch}`;
+  const what = `${environment} deployment ${id}${of}${by === null ? "" : ` by ${by}`}`;
   const details = { by, commit, branch, environment, url, inspectorUrl };
   if (state === "error") {
     const why = error === null ? "" : `: ${error.replace(/\.$/, "")}`;
@@ -165,7 +166,7 @@ function settingEvents(before: Seen, now: PlatformState, { moving }: Ours): Outs
   const drifted = !moving && !now.pinned && now.autoAssign !== null && now.autoAssign !== now.teamAutoAssign;
   if (drifted && now.teamAutoAssign !== null && now.autoAssign !== before.autoAssign && !before.pinned) {
     const is = now.autoAssign ? "on" : "off";
-    const summary = `Domains of new production builds are assigned by themselves: switched ${is}, outside of Signalbox.`;
+    const summary = `That new production builds take the domains was switched ${is}, outside of Signalbox.`;
     events.push(event("auto_assign", `${is}:${at}`, summary));
   }
   return events;

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { text } from "node:stream/consumers";
+import { buffer } from "node:stream/consumers";
 import { systemClock } from "../../src/foundation/clock.ts";
 import { createRealVercel, type RealVercel } from "./real-vercel.ts";
 
@@ -43,18 +43,18 @@ export async function startFaultyVercel(upstream: () => string): Promise<FaultyV
   let faults: { request: RegExp; fault: Fault; left: number }[] = [];
   const real = createRealVercel();
 
-  const forward = async (request: IncomingMessage, body: string) => {
+  const forward = async (request: IncomingMessage, body: Buffer) => {
     const headers = { ...request.headers } as Record<string, string>;
     for (const name of ["host", "connection", "content-length", "transfer-encoding"]) delete headers[name];
     const { method = "GET", url = "/" } = request;
-    const send = body === "" ? {} : { body };
+    const send = body.length === 0 ? {} : { body: new Uint8Array(body) };
     const answer = await fetch(upstream() + url, { method, headers, ...send });
     return { status: answer.status, type: answer.headers.get("content-type"), body: await answer.text() };
   };
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    // The tests send no binary content through here.
-    const body = await text(request);
+    const bytes = await buffer(request);
+    const body = bytes.toString("utf8");
     const { pathname } = new URL(request.url ?? "/", "http://x");
     const method = request.method ?? "GET";
     const key = `${method} ${pathname}`;
@@ -65,7 +65,7 @@ export async function startFaultyVercel(upstream: () => string): Promise<FaultyV
     if (fault?.kind === "delay") await systemClock.sleep(fault.ms);
     const acts = !fault || !("carriedOut" in fault || fault.kind === "answer") || fault.carriedOut === true;
     const own = acts ? real.answer(key, request.url ?? "/", body) : null;
-    const answer = acts ? (own ?? (await forward(request, body))) : null;
+    const answer = acts ? (own ?? (await forward(request, bytes))) : null;
     const shown = answer && real.change(key, answer);
     if (fault?.kind === "drop") return void response.destroy();
     if (fault?.kind === "answer") {

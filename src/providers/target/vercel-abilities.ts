@@ -1,4 +1,4 @@
-import { rollingReleaseGetRollingReleaseBillingStatus } from "@vercel/sdk/funcs/rollingReleaseGetRollingReleaseBillingStatus.js";
+import * as billing from "@vercel/sdk/funcs/rollingReleaseGetRollingReleaseBillingStatus.js";
 import { z } from "zod";
 import type { Place } from "../../targets/target.ts";
 import { scopeOf, type VercelClient } from "./vercel-client.ts";
@@ -18,7 +18,7 @@ export async function abilities(
 ): Promise<{ split: boolean | "unknown"; hold: boolean }> {
   if (client.options.domain === "localhost") return { split: true, hold: true };
   const request = { idOrName: place.targetProjectId, ...scopeOf(client) };
-  const ask = rollingReleaseGetRollingReleaseBillingStatus;
+  const ask = billing.rollingReleaseGetRollingReleaseBillingStatus;
   const answer = await unlessStatus(
     [400, 402, 403, 404],
     () => client.sdk((core, options) => ask(core, request, options), { signal, read: true }),

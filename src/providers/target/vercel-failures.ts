@@ -70,7 +70,7 @@ function isTimeout(reason: unknown): boolean {
   return reason instanceof DOMException && reason.name === "TimeoutError";
 }
 
-/** Reads the answer of a request that was accepted. What is no answer to it is the platform's fault, not the release's. */
+/** Reads the answer of a request that was accepted. What is no answer to it is the platform's fault. */
 export function readAnswer<S extends z.ZodType>(
   schema: S,
   answer: { readonly status: number; readonly body: unknown; readonly headers: Headers },

@@ -4,8 +4,8 @@ import type { VercelClient } from "./vercel-client.ts";
 import { readAnswer, unlessStatus } from "./vercel-failures.ts";
 
 /**
- * A project's template of rolling releases. Each release is a copy of it, and while there is one, every promotion at the
- * platform begins a rolling release. So ours is there only while our release runs, and the team's own is kept meanwhile.
+ * A project's template of rolling releases. Each release is a copy of it, and while there is one, every promotion at
+ * the platform begins a rolling release. So ours is there only while our release runs, and the team's is kept.
  */
 
 /** The plan has no rolling releases, or the token may not set them up. */

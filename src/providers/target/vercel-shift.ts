@@ -201,8 +201,8 @@ async function requireProduction(client: VercelClient, { place, to }: Change, si
 }
 
 /**
- * An accepted promotion is a promise; it is done when production's domain points to the deployment. Where the team uses
- * rolling releases itself, the platform makes a release of the promotion: it is completed, as all traffic was asked for.
+ * An accepted promotion is a promise; it is done when production's domain points to the deployment. Where the team
+ * uses rolling releases itself, the platform makes a release of it: that is completed, as all traffic was asked for.
  */
 async function confirm(
   client: VercelClient,

@@ -122,7 +122,7 @@ export async function vacate(client: VercelClient, place: Place, signal: AbortSi
  * All traffic back to `to` by a single request: an instant rollback in production (it also aborts an active rolling
  * release), a moved alias elsewhere.
  *
- * Production stays *pinned* afterwards, see `vercel-auto-assign.ts`. Nothing that is only kept for later may hold it up.
+ * Production stays *pinned* afterwards, see `vercel-auto-assign.ts`. What is only kept for later may not hold it up.
  */
 export async function rollBack(
   client: VercelClient,
