@@ -9,8 +9,8 @@ const REMEMBERED = 200;
 const NEWEST_MS = 15 * 60_000;
 
 /**
- * Our own health gate for production deployments that are not ours: each is probed as one of ours would be, and the
- * check that holds its domains is told. One good answer is enough; a bad one is asked again at the next looks, until
+ * Our own health gate for production deployments, above all for those that are not ours: each is probed as one of ours
+ * is, and the check that holds its domains is told. One good answer is enough; a bad one is asked again at the next looks, until
  * the health policy's own deadline.
  */
 export async function judgeOthers(
@@ -37,9 +37,7 @@ export async function judgeOthers(
 
 function isHeld(each: ListedDeployment, judged: ReadonlySet<string>, nowMs: number): boolean {
   const isNew = nowMs - each.createdAt.getTime() < NEWEST_MS;
-  return (
-    !each.ours && each.environment === "production" && each.state === "ready" && isNew && !judged.has(each.id)
-  );
+  return each.environment === "production" && each.state === "ready" && isNew && !judged.has(each.id);
 }
 
 async function judge(

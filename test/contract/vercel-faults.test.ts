@@ -97,11 +97,15 @@ async function read(path: string): Promise<any> {
   return (await dock.fetch(path)).json();
 }
 
+async function patch(path: string, body: object): Promise<void> {
+  const headers = { "content-type": "application/json" };
+  const answer = await dock.fetch(path, { method: "PATCH", body: JSON.stringify(body), headers });
+  expect(answer.status).toBe(200);
+}
+
 async function autoAssign({ targetProjectId }: Place, set?: boolean): Promise<boolean> {
   const path = `/v9/projects/${targetProjectId}`;
-  const body = JSON.stringify({ autoAssignCustomDomains: set });
-  const headers = { "content-type": "application/json" };
-  if (set !== undefined) await dock.fetch(path, { method: "PATCH", body, headers });
+  if (set !== undefined) await patch(path, { autoAssignCustomDomains: set });
   return (await read(path)).autoAssignCustomDomains;
 }
 
@@ -303,15 +307,18 @@ describe("a canary", () => {
     expect(await autoAssign(place)).toBe(true);
   });
 
-  it("that is aborted leaves no template behind", async () => {
+  it("that is aborted leaves no template behind, and skew protection as the team had it", async () => {
     const place = await newPlace();
     const [old, next] = [await built(place), await built(place)];
     await shift(place, null, old);
     await shift(place, old, next, 10, [10, 100]);
+    // The real one switches it on with the template.
+    await patch(`/v9/projects/${place.targetProjectId}`, { skewProtectionMaxAge: 43_200 });
     await target.rollback({ place, from: next, to: old }, signal);
     expect(await target.traffic(place, signal)).toEqual({ [old]: 100 });
     const path = `/v1/projects/${place.targetProjectId}/rolling-release/config`;
     expect((await read(path)).rollingRelease).toBeNull();
+    expect((await read(`/v9/projects/${place.targetProjectId}`)).skewProtectionMaxAge ?? 0).toBe(0);
   });
 
   it("is not possible with a plan that has none, which the target says before it is tried", async () => {

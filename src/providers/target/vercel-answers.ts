@@ -36,6 +36,8 @@ export const ProjectAnswer = z.object({
       .partial(),
   ),
   paused: lenient(z.boolean()),
+  /** Seconds; 0 or absent: off. */
+  skewProtectionMaxAge: lenient(z.number()),
   link: lenient(GitLink),
   ssoProtection: lenient(z.object({ deploymentType: z.string() })),
   passwordProtection: lenient(z.object({ deploymentType: z.string() })),

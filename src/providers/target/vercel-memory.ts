@@ -6,8 +6,15 @@ export type ProjectMemory = {
   readonly autoAssign: boolean | null;
   /** Since when a promotion of ours is under way, after which `autoAssign` has to be put back. */
   readonly restoringSince: Date | null;
-  /** The team's own template of rolling releases while ours is in its place: `config` null where there was none. */
-  readonly rolling: { readonly config: unknown; readonly atMs: number } | null;
+  /**
+   * The team's own template of rolling releases while ours is in its place (`config` null where there was none), and
+   * its skew protection, which a template switches on.
+   */
+  readonly rolling: {
+    readonly config: unknown;
+    readonly atMs: number;
+    readonly skewMaxAgeS: number;
+  } | null;
   /** The check that we registered. */
   readonly checkId: string | null;
 };

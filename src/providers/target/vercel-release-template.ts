@@ -2,6 +2,7 @@ import type { Place } from "../../targets/target.ts";
 import { RollingConfigAnswer } from "./vercel-answers.ts";
 import type { VercelClient } from "./vercel-client.ts";
 import { readAnswer, unlessStatus } from "./vercel-failures.ts";
+import { readProject } from "./vercel-projects.ts";
 
 /**
  * A project's template of rolling releases. Each release is a copy of it, and while there is one, every promotion at
@@ -22,9 +23,10 @@ export async function useTemplate(
   if (rolling === null) {
     const before = await readTemplate(client, place, signal);
     if (before === "unsupported") return "unsupported";
-    await client.memory.write(place.targetProjectId, {
-      rolling: { config: before, atMs: client.clock.now().getTime() },
-    });
+    const project = await readProject(client, place.targetProjectId, signal);
+    const skewMaxAgeS = project?.skewProtectionMaxAge ?? 0;
+    const rolling = { config: before, atMs: client.clock.now().getTime(), skewMaxAgeS };
+    await client.memory.write(place.targetProjectId, { rolling });
   }
   const last = steps.length - 1;
   const stages = steps.map((targetPercentage, index) => ({
@@ -53,7 +55,23 @@ export async function restoreTemplate(
       ? { method: "DELETE", path: pathOf(place) }
       : { method: "PATCH", path: pathOf(place), body: rolling.config };
   await unlessStatus(ABSENT, () => client.json(request, { signal }), null);
+  await restoreSkewProtection(client, place, rolling.skewMaxAgeS, signal);
   await client.memory.write(place.targetProjectId, { rolling: null });
+}
+
+/** Rolling releases need skew protection, so the platform switches it on with them; where it was off, it goes again. */
+async function restoreSkewProtection(
+  client: VercelClient,
+  { targetProjectId }: Place,
+  skewProtectionMaxAge: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const project = await readProject(client, targetProjectId, signal);
+  if (project === null || (project.skewProtectionMaxAge ?? 0) === skewProtectionMaxAge) return;
+  const path = `/v9/projects/${encodeURIComponent(targetProjectId)}`;
+  const set = () => client.json({ method: "PATCH", path, body: { skewProtectionMaxAge } }, { signal });
+  // A value that the plan does not take is no reason to hold anything up.
+  await unlessStatus([400, 402, 403], set, null);
 }
 
 /** Null: there is none. */
