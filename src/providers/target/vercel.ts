@@ -105,6 +105,9 @@ function withCanary(publicUrl: string): string {
   return url.href;
 }
 
+/** Forgotten, a deployment's twins are only looked for again. */
+const MOST_SETTLED = 1_000;
+
 type Observing = {
   readonly client: VercelClient;
   readonly publicUrl: (host: string) => string;
@@ -127,6 +130,7 @@ async function observe(
   const key = deployment.meta?.[KEY_FIELD];
   if (state === "ready" && typeof key === "string" && projectId && !settled.has(id)) {
     await endTwins(client, { id, targetProjectId: projectId, key }, signal);
+    if (settled.size >= MOST_SETTLED) settled.clear();
     settled.add(id);
   }
   return {
