@@ -5,13 +5,13 @@ import type { OutsideDeps } from "./deps.ts";
 import type { Watched } from "./queries.ts";
 
 const REMEMBERED = 200;
-/** A deployment that waits for our check is about to take the domains; an old one is not. */
-const NEWEST_MS = 15 * 60_000;
+/** A deployment that waits for our check has just been built; an older one was decided on without us. */
+const NEWEST_MS = 2 * 3_600_000;
 
 /**
  * Our own health gate for production deployments, above all for those that are not ours: each is probed as one of ours
- * is, and the check that holds its domains is told. One good answer is enough; a bad one is asked again at the next looks, until
- * the health policy's own deadline.
+ * is, and the check that holds its domains is told. One good answer is enough; a bad one is asked again at the next
+ * looks, until the health policy's own deadline.
  */
 export async function judgeOthers(
   deps: OutsideDeps,
