@@ -321,6 +321,22 @@ describe("a canary", () => {
     expect((await read(`/v9/projects/${place.targetProjectId}`)).skewProtectionMaxAge ?? 0).toBe(0);
   });
 
+  it("that Vercel makes of a promotion, where the team has a template, is completed at once", async () => {
+    const place = await newPlace();
+    const [old, next] = [await built(place), await built(place)];
+    await shift(place, null, old);
+    const path = `/v1/projects/${place.targetProjectId}/rolling-release`;
+    const stages = [10, 100].map((targetPercentage) => ({ targetPercentage }));
+    await patch(`${path}/config`, { enabled: true, advancementType: "manual-approval", stages });
+    const headers = { "content-type": "application/json" };
+    const body = JSON.stringify({ canaryDeploymentId: next });
+    const act = () => dock.fetch(`${path}/start`, { method: "POST", headers, body });
+    vercel.meet(/^POST .*\/promote\//, { kind: "instead", act, status: 202 });
+    expect(await shift(place, old, next)).toBe("done");
+    expect(await target.traffic(place, signal)).toEqual({ [next]: 100 });
+    expect((await read(`${path}/config`)).rollingRelease).toMatchObject({ enabled: true });
+  });
+
   it("is not possible with a plan that has none, which the target says before it is tried", async () => {
     const place = await newPlace();
     const [old, next] = [await built(place), await built(place)];

@@ -16,6 +16,8 @@ export type Fault =
       readonly headers?: Readonly<Record<string, string>>;
       readonly carriedOut?: boolean;
     }
+  /** Something else is done than what was asked for, and answered so. */
+  | { readonly kind: "instead"; readonly act: () => Promise<unknown>; readonly status: number }
   /** The other side's answer, changed. */
   // biome-ignore lint/suspicious/noExplicitAny: the tests name the parts that they change
   | { readonly kind: "change"; readonly change: (body: any) => unknown };
@@ -63,6 +65,10 @@ export async function startFaultyVercel(upstream: () => string): Promise<FaultyV
     if (met) met.left -= 1;
     const fault = met?.fault;
     if (fault?.kind === "delay") await systemClock.sleep(fault.ms);
+    if (fault?.kind === "instead") {
+      await fault.act();
+      return void response.writeHead(fault.status).end();
+    }
     const acts = !fault || !("carriedOut" in fault || fault.kind === "answer") || fault.carriedOut === true;
     const own = acts ? real.answer(key, request.url ?? "/", body) : null;
     const answer = acts ? (own ?? (await forward(request, bytes))) : null;
