@@ -411,6 +411,29 @@ describe("our check at Vercel", () => {
   });
 });
 
+it("our check and our webhook are taken by the dock as well", async () => {
+  target = restarted(TOKEN, dock.url);
+  const platform = { source: "files", keepCache: true, checks: true } as const;
+  const project = `dock-checked-${randomText(8)}`;
+  const { targetProjectId } = await target.ensureProject(project, signal, platform);
+  await target.ensureProject(project, signal, platform);
+  const { checks } = await read(`/v2/projects/${targetProjectId}/checks`);
+  expect(checks).toMatchObject([{ blocks: "deployment-alias", requires: "deployment-url" }]);
+  const place: Place = { targetProjectId, project, environment: "production", branch: "main" };
+  const id = await built(place);
+  const verdict = { targetDeploymentId: id, text: "Healthy.", detailsUrl: "https://s/x" };
+  await target.outside.report(targetProjectId, { ...verdict, state: "running" }, signal);
+  await target.outside.report(targetProjectId, { ...verdict, state: "succeeded" }, signal);
+  const { runs } = await read(`/v2/deployments/${id}/check-runs`);
+  expect(runs).toMatchObject([{ checkId: checks[0].id, status: "completed", conclusion: "succeeded" }]);
+  const hook = { targetProjectIds: [targetProjectId], url: "https://signalbox.example/hook" };
+  const made = await target.outside.createWebhook(hook, signal);
+  if (made === "unsupported") throw new Error("the dock makes no webhooks");
+  expect(made.secret.length).toBeGreaterThan(7);
+  await target.outside.deleteWebhook(made.id, signal);
+  await target.outside.deleteWebhook(made.id, signal);
+});
+
 describe("an answer that is none", () => {
   const observe = () => target.observe("dpl_1", signal);
   const meet = (status: number, body: unknown, headers = {}) =>
