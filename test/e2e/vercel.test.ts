@@ -10,7 +10,14 @@ let vercel: FaultyVercel;
 beforeAll(async () => {
   const ports = await freePorts();
   vercel = await startFaultyVercel(() => `http://127.0.0.1:${ports.dock}`);
-  at = await startTestInstance({ SIGNALBOX_VERCEL_API: vercel.url }, ports);
+  at = await startTestInstance(
+    {
+      SIGNALBOX_VERCEL_API: vercel.url,
+      // The target's webhooks have only this machine to go to.
+      SIGNALBOX_ALLOW_NETWORKS: "127.0.0.0/8",
+    },
+    ports,
+  );
 });
 afterAll(async () => {
   await at.remove();
@@ -95,4 +102,12 @@ test("lost answers double nothing, an outage takes nothing back, and what others
   await look();
   expect((await outside()).watches[0]).toMatchObject({ isOurs: true, pinned: false, autoAssign: true });
   expect((await at.get(third.urls[0] ?? "")).body).toBe("v3");
+
+  // From now on the target tells us, and nobody has to look.
+  const url = `${at.url}/api/webhooks/vercel/birds`;
+  const made = await at.cli(["outside", "webhook", "--url", url]);
+  expect(made.output).toMatch(/Made at Vercel/);
+  await atTarget("POST", `/v1/projects/${targetProjectId}/rollback/${second.targetDeploymentId}`);
+  const rollbacks = async () => (await kinds()).filter((kind: string) => kind === "rolled_back");
+  await expect.poll(rollbacks, { ...WAIT, timeout: 30_000 }).toHaveLength(2);
 }, 300_000);

@@ -17,7 +17,6 @@ export type RealVercel = {
   link: Readonly<Record<string, unknown>> | null;
   readonly checks: Check[];
   readonly runs: Run[];
-  readonly webhooks: { id: string; url: string; secret: string; projectIds: string[] }[];
   /** The body of the last deployment that was asked for from Git. */
   gitDeployment: Record<string, unknown> | null;
   /** Its own answer to a request that the dock does not know; null: the dock is asked. */
@@ -48,12 +47,11 @@ export function createRealVercel(): RealVercel {
     bypass: [],
     checks: [],
     runs: [],
-    webhooks: [],
     answer: (key, url, body) => answer(real, key, url, body),
     change: (key, shown) => change(real, key, shown),
     reset() {
       Object.assign(real, DEFAULTS);
-      for (const list of [real.bypass, real.checks, real.runs, real.webhooks]) list.length = 0;
+      for (const list of [real.bypass, real.checks, real.runs]) list.length = 0;
     },
   };
   return real;
@@ -66,17 +64,6 @@ function answer(real: RealVercel, key: string, _url: string, body: string): Answ
   if (/^PATCH \/v1\/projects\/[^/]+\/protection-bypass/.test(key)) {
     real.bypass.push("a-new-bypass-secret");
     return json(200, { protectionBypass: bypassOf(real) });
-  }
-  if (key === "POST /v1/webhooks") {
-    const { url, projectIds = [] } = JSON.parse(body);
-    const made = {
-      id: `hook_${real.webhooks.length + 1}`,
-      url,
-      projectIds,
-      secret: "a-secret-of-the-webhook",
-    };
-    real.webhooks.push(made);
-    return json(200, { ...made, events: [], ownerId: "team_1", createdAt: 1, updatedAt: 1 });
   }
   if (key === "POST /v13/deployments" && body.includes('"gitSource"')) {
     real.gitDeployment = JSON.parse(body);
