@@ -19,7 +19,6 @@ import {
   deploymentRoutes,
   type Engine,
   type EngineTables,
-  type PlanPorts,
   readGateSubject,
   startEngine,
   triggerDeployment,
@@ -34,14 +33,20 @@ import {
 } from "./failover/index.ts";
 import type { Clock } from "./foundation/clock.ts";
 import { createDatabase, createPool, type Database } from "./foundation/db.ts";
-import { AppError } from "./foundation/errors.ts";
 import { createApi } from "./foundation/http.ts";
 import { type Ids, randomShare } from "./foundation/ids.ts";
 import { listenOn } from "./foundation/listen-on.ts";
 import type { Log } from "./foundation/log.ts";
 import { migrate } from "./foundation/migrate.ts";
-import { createSecretBox, readOrCreateKey } from "./foundation/secret-box.ts";
+import { createSecretBox, readOrCreateKey, type SecretBox } from "./foundation/secret-box.ts";
 import { type GateTables, gateRoutes, readGateFacts } from "./gates/index.ts";
+import {
+  type OutsideDeps,
+  type OutsideTables,
+  outsideRoutes,
+  startWatcher,
+  vercelWebhookRoutes,
+} from "./outside/index.ts";
 import {
   existingPreviews,
   type PreviewDeps,
@@ -60,8 +65,8 @@ import {
   prepare,
   prepareStandby,
   projectRoutes,
+  readSchema,
   requireConfig,
-  resolvePlan,
   resupplyStandby,
   reupload,
 } from "./projects/index.ts";
@@ -78,21 +83,9 @@ import { createGitSource } from "./providers/source/git.ts";
 import { createDockStandby } from "./providers/standby/dock.ts";
 import { createStatusPage } from "./providers/status-page/statuspage.ts";
 import { createVercelTarget } from "./providers/target/vercel.ts";
-import {
-  contractsSince,
-  lintExpand,
-  type Migrator,
-  rollbackBarrier,
-  type SchemaTables,
-} from "./schema/index.ts";
-import {
-  readMigrationFiles,
-  readTree,
-  requireTree,
-  type Source,
-  type SourceTables,
-  sourceRoutes,
-} from "./sources/index.ts";
+import { postgresMemory, type VercelMemoryTables } from "./providers/target/vercel-memory.ts";
+import { contractsSince, rollbackBarrier, type SchemaTables } from "./schema/index.ts";
+import { requireTree, type SourceTables, sourceRoutes } from "./sources/index.ts";
 import type { Secrets } from "./supervisor/index.ts";
 import type { Target } from "./targets/target.ts";
 import {
@@ -110,7 +103,9 @@ type Tables = FailoverTables &
   GateTables &
   SchemaTables &
   PreviewTables &
-  WebhookTables;
+  WebhookTables &
+  VercelMemoryTables &
+  OutsideTables;
 type Deps = { readonly clock: Clock; readonly ids: Ids; readonly log: Log };
 
 export type RunningControl = {
@@ -134,7 +129,7 @@ export async function startControl(config: Config, secrets: Secrets, deps: Deps)
     await migrate({ pool, clock, schema: "public", directory: MIGRATIONS });
     const db = createDatabase<Tables>(pool);
     const ownerToken = await ensureOwnerToken({ db, clock, ids });
-    const target = createVercelTarget({ clock }, vercelAddress(config, secrets));
+    const target = createVercelTarget({ clock, memory: postgresMemory(db) }, vercelAddress(config, secrets));
     const claimPool = createPool({
       databaseUrl,
       applicationName: "signalbox-claims",
@@ -159,11 +154,17 @@ export async function startControl(config: Config, secrets: Secrets, deps: Deps)
     undo.defer(() => engine.close());
     const readiness = keepReadiness(deps, readinessChecks(pool, target));
     undo.defer(() => readiness.close());
-    const { sweeper, ...reconciled } = await startPreviews(config, { ...deps, db, engine });
+    const box = createSecretBox(await readOrCreateKey(join(config.dir, "control", "secret.key")));
+    const { sweeper, ...reconciled } = await startPreviews(config, { ...deps, db, engine, box });
     undo.defer(() => sweeper.close());
     const failover = startStandby(config, secrets, { ...deps, db });
     undo.defer(async () => failover?.close());
-    const more = { ...reconciled, readiness: readiness.read, failover };
+    const { publicUrl } = config;
+    const watching = { ...deps, db, box, target, probe: createProbe(deps), publicUrl };
+    const watcher = startWatcher(watching, { jitter: randomShare });
+    undo.defer(() => watcher.close());
+    const outside = { ...watching, wake: watcher.wake };
+    const more = { ...reconciled, readiness: readiness.read, failover, outside };
     const api = createControlApi({ ...deps, ...more, db, target, engine });
     const server = createServer({ requestTimeout: 600_000 }, getRequestListener(api.fetch));
     const port = await listenOn(server, { host: config.host, port: config.port, variable: "SIGNALBOX_PORT" });
@@ -207,9 +208,6 @@ function startDeployments(
     migrateSchema: migrateSchema({ ...sources, migrator }),
     planning: {
       readSchema: readSchema({ ...sources, migrator }),
-      // The dock does both. Of the real Vercel, the plan decides about rolling releases; it cannot hold requests.
-      abilities:
-        config.vercel.token === null ? { split: true, hold: true } : { split: "unknown", hold: false },
     },
     schemaBarrier: async ({ projectId, slot }) => {
       const applied = await contractsSince(db, { projectId, environment: slot });
@@ -222,54 +220,6 @@ function startDeployments(
   });
 }
 
-type SchemaDeps = { db: Database<Tables>; clock: Clock; git: Source; migrator: Migrator };
-
-/** A commit's migrations against its own database, for a plan: what the migrator says, and what the files would do. */
-function readSchema(deps: SchemaDeps): PlanPorts["readSchema"] {
-  return async (input, { files, services, commit: { sha } }, signal) => {
-    const { source, environment, projectId } = input;
-    const text =
-      "tree" in source
-        ? (await readTree(deps.db, projectId, source.tree)).config
-        : await deps.git.readText(
-            { url: source.git, sha: sha ?? "", path: CONFIG_FILE, maxBytes: 1_000_000 },
-            signal,
-          );
-    const { migrations, env } = resolvePlan(requireConfig(text), environment);
-    if (!migrations) return { expand: null, contract: null, locking: [], warnings: [] };
-    const read = (dir: string | null) => readMigrationFiles(deps, { source, sha, files, dir }, signal);
-    const phases = { expand: await read(migrations.expandDir), contract: await read(migrations.contractDir) };
-    const { databaseVariable: variable, timeoutMs } = migrations;
-    // A preview's variables are filled in for its services only.
-    const filled = environment === "preview" ? services.find((each) => each.env[variable])?.env : env;
-    const databaseUrl = filled?.[variable];
-    if (!databaseUrl) throw new AppError("unprocessable", `the variable ${variable} is not set.`);
-    const limitMs = Math.min(timeoutMs, PLAN_DATABASE_MS);
-    const asked = { databaseUrl, files: phases, timeoutMs: limitMs };
-    const { applied, pending, problems } = await deps.migrator.status(asked, signal);
-    const outlook = (phase: "expand" | "contract") => ({
-      applied: applied.filter((one) => one.phase === phase).map(({ name }) => name),
-      pending: pending.filter((one) => one.phase === phase).map(({ name }) => name),
-      problems: problems.filter((problem) => phases[phase].some(({ name }) => problem.startsWith(name))),
-    });
-    const isPending = new Set(pending.filter(({ phase }) => phase === "expand").map(({ name }) => name));
-    const findings = lintExpand(phases.expand.filter(({ name }) => isPending.has(name)));
-    const locks = findings.filter(({ message }) => LOCKS.test(message));
-    const tell = ({ file, line, message }: (typeof findings)[number]) => `${file}:${line} ${message}`;
-    return {
-      expand: outlook("expand"),
-      contract: outlook("contract"),
-      locking: locks.map(tell),
-      warnings: [...problems, ...findings.filter((finding) => !locks.includes(finding)).map(tell)],
-    };
-  };
-}
-
-/** Whoever plans waits for the answer. */
-const PLAN_DATABASE_MS = 10_000;
-/** `lintExpand` says so of what makes others wait. */
-const LOCKS = /\block|writes wait/;
-
 function gitOptions(config: Config): Parameters<typeof createGitSource>[0] {
   return {
     cacheDir: join(config.dir, "control", "git"),
@@ -281,8 +231,11 @@ function gitOptions(config: Config): Parameters<typeof createGitSource>[0] {
 }
 
 /** Previews and webhooks, which make and end deployments as a person would. */
-async function startPreviews(config: Config, deps: Deps & { db: Database<Tables>; engine: Engine }) {
-  const { db, clock, log, engine } = deps;
+async function startPreviews(
+  config: Config,
+  deps: Deps & { db: Database<Tables>; engine: Engine; box: SecretBox },
+) {
+  const { db, clock, log, engine, box } = deps;
   const trigger = async (actor: Actor, input: TriggerPreview | TriggerPush) => {
     const { deliveryKey, ...what } = input;
     const pullRequest = "pullRequest" in what ? (what.pullRequest ?? undefined) : undefined;
@@ -304,7 +257,6 @@ async function startPreviews(config: Config, deps: Deps & { db: Database<Tables>
     },
   };
   const sweeper = startSweeper(base, { jitter: randomShare });
-  const box = createSecretBox(await readOrCreateKey(join(config.dir, "control", "secret.key")));
   return {
     previews: { ...base, wake: sweeper.wake },
     webhooks: { db, clock, box, trigger, wake: sweeper.wake },
@@ -359,6 +311,7 @@ function createControlApi(
     previews: PreviewDeps;
     webhooks: WebhookDeps;
     failover: RunningFailover | null;
+    outside: OutsideDeps;
   },
 ): OpenAPIHono<ActorEnv> {
   const api = createApi<ActorEnv>(deps);
@@ -371,6 +324,7 @@ function createControlApi(
   api.openAPIRegistry.registerComponent("securitySchemes", "bearer", { type: "http", scheme: "bearer" });
   // Proven by their signature, not by a token.
   api.route("/api/webhooks", webhookRoutes<ActorEnv>(deps.webhooks));
+  api.route("/api/webhooks", vercelWebhookRoutes<ActorEnv>(deps.outside));
   api.use("/api/*", authenticate(deps));
   api.route("/api/tokens", tokenRoutes(deps));
   api.route("/api", projectRoutes(deps));
@@ -396,5 +350,6 @@ function createControlApi(
   api.route("/api", previewRoutes(deps.previews));
   api.route("/api", webhookAdminRoutes(deps.webhooks));
   api.route("/api", failoverRoutes(failover?.deps ?? null));
+  api.route("/api", outsideRoutes(deps.outside));
   return api;
 }

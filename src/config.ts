@@ -31,9 +31,13 @@ const Environment = z.object({
   SIGNALBOX_CLOUDFLARE_API: z.url({ protocol: /^https?$/ }).default("https://api.cloudflare.com/client/v4"),
   SIGNALBOX_CLOUDFLARE_TOKEN: z.string().min(1).optional(),
   SIGNALBOX_FAILOVER_WEBHOOK_SECRET: z.string().min(16).optional(),
+  /** Secret by which probes pass Vercel's deployment protection. Left out: the project's own, read from the API. */
+  SIGNALBOX_VERCEL_BYPASS: z.string().min(1).optional(),
   /** For previews of pull requests: GitHub's API (or GitHub Enterprise's), and a token that may read and comment. */
   SIGNALBOX_GITHUB_API: z.url({ protocol: /^https?$/ }).default("https://api.github.com"),
   SIGNALBOX_GITHUB_TOKEN: z.string().min(1).optional(),
+  /** Where people and webhooks reach the control plane from outside: `https://signalbox.example.com`. */
+  SIGNALBOX_PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
   /** Networks (CIDR, comma-separated) beside the public ones that user-supplied git URLs may reach. */
   SIGNALBOX_ALLOW_NETWORKS: z.string().default(""),
   /** `1`: `deploy file:///…` may read repositories on the control plane's own disk. */
@@ -69,11 +73,14 @@ export type Config = {
     readonly token: string | null;
     readonly team: string | null;
     readonly publicUrl: string | null;
+    readonly bypass: string | null;
   };
   readonly failover: {
     readonly cloudflare: { readonly api: string; readonly token: string | null };
     readonly webhookSecret: string | null;
   };
+  /** Without a slash at its end. */
+  readonly publicUrl: string | null;
   readonly github: { readonly api: string; readonly token: string | null };
   readonly allowNetworks: readonly string[];
   readonly allowLocalRepositories: boolean;
@@ -127,6 +134,7 @@ export function readConfig(env: NodeJS.ProcessEnv, cwd: string): Config {
       token: e.SIGNALBOX_VERCEL_TOKEN ?? null,
       team: e.SIGNALBOX_VERCEL_TEAM ?? null,
       publicUrl: e.SIGNALBOX_VERCEL_PUBLIC ?? null,
+      bypass: e.SIGNALBOX_VERCEL_BYPASS ?? null,
     },
     failover: {
       cloudflare: {
@@ -135,6 +143,7 @@ export function readConfig(env: NodeJS.ProcessEnv, cwd: string): Config {
       },
       webhookSecret: e.SIGNALBOX_FAILOVER_WEBHOOK_SECRET ?? null,
     },
+    publicUrl: e.SIGNALBOX_PUBLIC_URL?.replace(/\/+$/, "") ?? null,
     github: { api: e.SIGNALBOX_GITHUB_API, token: e.SIGNALBOX_GITHUB_TOKEN ?? null },
     allowNetworks: e.SIGNALBOX_ALLOW_NETWORKS.split(",").filter(Boolean),
     allowLocalRepositories: e.SIGNALBOX_ALLOW_LOCAL_REPOSITORIES === "1",

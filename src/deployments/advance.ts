@@ -1,11 +1,11 @@
-import { messageOf } from "../foundation/errors.ts";
+import { AppError, messageOf } from "../foundation/errors.ts";
 import type { Log } from "../foundation/log.ts";
 import { type Change, contractDueAt, LEASE_MS } from "./change.ts";
 import { type ObserveDeps, observe } from "./observe.ts";
 import { type PerformDeps, perform } from "./perform.ts";
 import { isOverdue, NOTHING_OBSERVED, type Patch, reconcile, type Step } from "./reconcile.ts";
 import type { Deployment } from "./record.ts";
-import { setback } from "./setback.ts";
+import { setback, settled } from "./setback.ts";
 import { isSettled } from "./state.ts";
 import type { Store } from "./store.ts";
 
@@ -41,6 +41,7 @@ const LOST = { kind: "lost", actingStill: false } as const;
 const WAIT_IN_PROCESS_MS = 5_000;
 
 const OBSERVE_TIMEOUT_MS = 15_000;
+const PING_TIMEOUT_MS = 5_000;
 const EFFECT_TIMEOUT_MS = { prepare: 600_000, build: 60_000, hold: 60_000 } as const;
 const EFFECT_TIMEOUT_DEFAULT_MS = 30_000;
 /** A migration has its own timeout; this is for one that does not keep it. */
@@ -76,10 +77,21 @@ export async function advanceOnce(
       { deployment: held.id, state: held.state, reason: messageOf(error) },
       "a step did not succeed",
     );
-    step = setback(fresh, error, deps.clock.now());
+    step = setback(fresh, error, deps.clock.now(), await isAway(deps, error, signal));
     return write(deps, fresh, step, null, false);
   }
   return write(deps, fresh, step, change, true);
+}
+
+/** Whether the target is away as a whole, and not just this one request of ours failing: it is asked for its name. */
+async function isAway(deps: AdvanceDeps, error: unknown, signal: AbortSignal): Promise<boolean> {
+  if (!(error instanceof AppError) || error.code !== "unavailable") return false;
+  try {
+    await deps.target.ping(deps.within(signal, PING_TIMEOUT_MS));
+    return false;
+  } catch (why) {
+    return why instanceof AppError && why.code === "unavailable";
+  }
 }
 
 type Effect = Parameters<typeof perform>[2];
@@ -118,7 +130,7 @@ async function write(
 ): Promise<Outcome> {
   const asked = effect ?? (await changeOf(deps, before, step));
   const until = step.do === "wait" ? earlier(step.until, before.deadlineAt) : null;
-  const patch = withoutAttempts(before, asked.patch, succeeded);
+  const patch = withoutAttempts(before, asked.patch, succeeded, deps.clock.now());
   const change = withLease(deps, { ...asked, ...(patch ? { patch } : {}) }, before, until, step);
   if (!change) return { kind: "wait", deployment: before, until: until ?? deps.clock.now() };
   const after = await deps.store.commit(before, change);
@@ -172,10 +184,10 @@ function withoutAttempts(
   before: Deployment,
   patch: Patch | undefined,
   succeeded: boolean,
+  now: Date,
 ): Patch | undefined {
-  if (!succeeded || !before.facts.attempts) return patch;
-  const { attempts: _wiped, ...facts } = patch?.facts ?? before.facts;
-  return { ...patch, facts };
+  if (!succeeded || (!before.facts.attempts && !before.facts.blocked)) return patch;
+  return { ...patch, facts: settled(patch?.facts ?? before.facts, now) };
 }
 
 function differs(before: Deployment, patch: Patch | undefined): boolean {

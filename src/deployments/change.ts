@@ -46,7 +46,7 @@ export async function applyChange(
   const where = { id: before.id, state: before.state, leaseToken: before.leaseToken };
   const after = await tx.update(where, columnsOf(before, change, now));
   if (!after) return "conflict";
-  if (to || after.weight !== before.weight) {
+  if (to || after.weight !== before.weight || isBlockChange(before, change)) {
     await tx.event(eventOf(before, after, change, now), change.takeOver !== undefined);
   }
   if (to) await movedOn(tx, before, after, now);
@@ -58,7 +58,13 @@ export async function applyChange(
 /** True when `applyChange` writes one row only, so that it needs no transaction of its own. */
 export function isSingleWrite(before: Deployment, change: Change): boolean {
   const weight = change.patch?.weight;
-  return !change.to && !change.release?.wakeAt && (weight === undefined || weight === before.weight);
+  const sameWeight = weight === undefined || weight === before.weight;
+  return !change.to && !change.release?.wakeAt && sameWeight && !isBlockChange(before, change);
+}
+
+/** What holds a deployment up is told when it begins and when it ends, and not at each try between. */
+function isBlockChange({ facts }: Deployment, { patch }: Change): boolean {
+  return patch?.facts !== undefined && facts.blocked?.by !== patch.facts.blocked?.by;
 }
 
 async function movedOn(tx: LedgerTx, before: Deployment, after: Deployment, now: Date): Promise<void> {
@@ -109,7 +115,7 @@ function eventOf(before: Deployment, after: Deployment, change: Change, at: Date
     from: before.state,
     to: after.state,
     weight: after.weight,
-    reason: change.reason ?? null,
+    reason: change.reason ?? (isBlockChange(before, change) ? (after.facts.blocked?.reason ?? null) : null),
     actor: change.actor ?? "signalbox",
     leaseToken: after.leaseToken,
   };

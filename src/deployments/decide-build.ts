@@ -1,5 +1,6 @@
 import type { TargetDeployment } from "../targets/target.ts";
 import { gateStep } from "./decide-gate.ts";
+import type { ProbeResult } from "./ports.ts";
 import type { Observed, Patch, Step } from "./reconcile.ts";
 import type { Deployment, ServiceRelease } from "./record.ts";
 import { movingServices, withService } from "./services.ts";
@@ -74,15 +75,13 @@ export function verify(deployment: Deployment, observed: Observed, now: Date): S
       waiting.push(service.name);
       continue;
     }
-    const times = { now, since: deployment.stateSince, minHealthyMs: minHealthyMs(deployment, service) };
+    const times = { now, since: verifyingSince(deployment), minHealthyMs: minHealthyMs(deployment, service) };
     const verdict = judge(service.verification, seen, service.health, times);
     longestMs = Math.max(longestMs, times.minHealthyMs);
     services = withService(services, service.name, { verification: verdict.verification });
     if (verdict.is === "failed") {
-      const [first] = service.health.checks;
-      const answers = first?.type === "http" ? `answers GET ${first.path}` : "takes connections";
       return failed(`${prefixOf(deployment, service)}${verdict.reason}`, {
-        hint: `See that the app listens on $PORT and ${answers}, or change "health" in signalbox.yaml.`,
+        hint: unhealthyHint(service, seen),
         patch: { services, cleanup: "retire" },
       });
     }
@@ -94,6 +93,21 @@ export function verify(deployment: Deployment, observed: Observed, now: Date): S
   }
   const interval = Math.min(5_000, ...deployment.services.map((service) => service.health.intervalMs));
   return { do: "wait", until: after(now, interval), patch: { services } };
+}
+
+function unhealthyHint({ health }: ServiceRelease, seen: readonly ProbeResult[]): string {
+  if (seen.some((result) => result.protected)) {
+    return "Give Signalbox the project's bypass secret (SIGNALBOX_VERCEL_BYPASS), or lift the protection at Vercel.";
+  }
+  if (seen.some((result) => result.paused)) return "Resume the project at Vercel, then deploy again.";
+  const [first] = health.checks;
+  const answers = first?.type === "http" ? `answers GET ${first.path}` : "takes connections";
+  return `See that the app listens on $PORT and ${answers}, or change "health" in signalbox.yaml.`;
+}
+
+/** While the platform was away nothing could become healthy, so that time does not count. */
+function verifyingSince({ stateSince, facts }: Deployment): Date {
+  return new Date(Math.max(stateSince.getTime(), facts.resumedAtMs ?? 0));
 }
 
 function prefixOf({ services }: Deployment, { name }: ServiceRelease): string {

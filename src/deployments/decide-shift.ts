@@ -100,12 +100,17 @@ export function allOf(
   for (const service of services) {
     const results = probes[service.name];
     // Whoever stands before the releases is away: that is no verdict on any of them.
-    if (!results || results.some((result) => result.unreachable)) return null;
+    if (!results || results.some(saysNothing)) return null;
     const failure = probeFailure(results, service.health);
     if (failure !== null)
       return { ok: false, detail: services.length > 1 ? `${service.name}: ${failure}` : failure };
   }
   return { ok: true, detail: "" };
+}
+
+/** Nobody answered, or not the release: a log-in before it, or the platform that has switched it off. */
+function saysNothing(result: ProbeResult): boolean {
+  return result.unreachable === true || result.protected === true || result.paused === true;
 }
 
 /** Whether the public hosts' answers prove that these releases serve them. */
@@ -117,13 +122,17 @@ function publicAnswer(
   for (const service of services) {
     if (service.urls.length === 0) continue;
     const probe = probes[service.name];
-    if (!probe || probe.unreachable) return null;
+    if (!probe || probe.unreachable || probe.paused) return null;
+    // Visitors log in first there, so who serves is only known from the target.
+    if (probe.protected) continue;
     const host = service.urls[0] ?? "the public host";
     const failure = probeFailure([probe], service.health);
     // A service that keeps its release is not this deployment's doing.
     if (failure !== null && !service.unchanged) return { ok: false, detail: `${host}: ${failure}` };
     const from = probe.deploymentHeader;
     if (from === undefined || from === service.targetDeploymentId) continue;
+    // Pointers take a moment to be everywhere: the one before it still answering is no fault of this one.
+    if (from === service.previousTargetId && !service.unchanged) return null;
     return { ok: false, detail: `${host} was answered by ${from}` };
   }
   return { ok: true, detail: "" };

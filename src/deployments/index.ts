@@ -35,4 +35,5 @@ export { deploymentRoutes } from "./routes.ts";
 export { STATES, type State } from "./state.ts";
 export type { EngineTables } from "./tables.ts";
 export { type Triggered, type TriggerInput, triggerDeployment } from "./trigger.ts";
+export { probeFailure } from "./verify.ts";
 export type { DeploymentView } from "./view.ts";

@@ -9,6 +9,7 @@ import { NOTHING_OBSERVED, type Observed } from "./reconcile.ts";
 import { type Deployment, placeOf, type ServiceRelease } from "./record.ts";
 import { movingServices } from "./services.ts";
 import type { Store } from "./store.ts";
+import { probeFailure } from "./verify.ts";
 
 /** Port: what people have said that bears on a deployment: approvals, locks, freezes, break-glass. */
 export type ReadGate = (
@@ -37,13 +38,8 @@ export async function observe(
       return observeQueued(deps, deployment);
     case "building":
       return { ...NOTHING_OBSERVED, builds: await observeBuilds(deps, deployment, signal) };
-    case "verifying": {
-      const [probes, gate] = await Promise.all([
-        probeAll(deps, movingServices(deployment), signal),
-        deps.readGate(deployment),
-      ]);
-      return { ...NOTHING_OBSERVED, probes, gate };
-    }
+    case "verifying":
+      return observeHealth(deps, deployment, signal);
     case "awaiting_approval":
     case "migrating":
       return { ...NOTHING_OBSERVED, gate: await deps.readGate(deployment) };
@@ -57,6 +53,33 @@ export async function observe(
       return { ...NOTHING_OBSERVED, inFlightBefore: await observeDrain(deps, deployment) };
     default:
       return NOTHING_OBSERVED;
+  }
+}
+
+async function observeHealth(
+  deps: ObserveDeps,
+  deployment: Deployment,
+  signal: AbortSignal,
+): Promise<Observed> {
+  const moving = movingServices(deployment);
+  const [probes, gate] = await Promise.all([
+    probeAll(deps, deployment, moving, signal),
+    deps.readGate(deployment),
+  ]);
+  const isUnwell = ({ name, health }: ServiceRelease) => probeFailure(probes[name] ?? [], health) !== null;
+  if (moving.some(isUnwell)) await requireTarget(deps, signal);
+  return { ...NOTHING_OBSERVED, probes, gate };
+}
+
+/**
+ * Who judges a release that does not answer must know that it is not the platform which is away.
+ * @throws AppError `unavailable` when it is. What else is wrong there is no matter of this look.
+ */
+async function requireTarget({ target }: ObserveDeps, signal: AbortSignal): Promise<void> {
+  try {
+    await target.ping(signal);
+  } catch (error) {
+    if (error instanceof AppError && error.code === "unavailable") throw error;
   }
 }
 
@@ -136,7 +159,7 @@ async function observeRollback(
   const asked = deployment.facts.rollback?.ready ? [] : back;
   const [traffic, baseline] = await Promise.all([
     observeTraffic(deps, deployment, back, signal),
-    probeAll(deps, asked, signal, (service) => service.rollbackToUrl),
+    probeAll(deps, deployment, asked, signal, (service) => service.rollbackToUrl),
   ]);
   return { ...NOTHING_OBSERVED, traffic, baseline };
 }
@@ -150,15 +173,61 @@ async function observeShift(
   const judged = deployment.plan ? analysisOf(deployment.plan.strategy) : null;
   const [traffic, probes, baseline, counters, queries, signals] = await Promise.all([
     observeTraffic(deps, deployment, moving, signal),
-    probeAll(deps, moving, signal),
-    judged ? probeAll(deps, moving, signal, (service) => service.previousUrl) : {},
+    probeAll(deps, deployment, moving, signal),
+    judged ? probeAll(deps, deployment, moving, signal, (service) => service.previousUrl) : {},
     judged ? deps.metrics.readCounters(moving.map(countersOf)) : null,
     askQueries(deps, deployment, signal),
     deps.store.signals(deployment),
   ]);
   const whole = moving.every((each) => traffic[each.name]?.[each.targetDeploymentId ?? ""] === 100);
-  const publicProbes = whole ? await probePublic(deps, deployment.services, signal) : null;
-  return { ...NOTHING_OBSERVED, traffic, probes, baseline, publicProbes, counters, queries, signals };
+  const [publicProbes, atCanary] = await Promise.all([
+    whole ? probePublic(deps, deployment.services, signal) : null,
+    whole ? {} : probeCanaries(deps, moving, traffic, signal),
+  ]);
+  const seen = withCanaries(moving, probes, atCanary);
+  return { ...NOTHING_OBSERVED, traffic, probes: seen, baseline, publicProbes, counters, queries, signals };
+}
+
+/**
+ * The canary as visitors meet it, at the public host, where the target has a way to ask for it: its own address goes
+ * past routing, firewall and domains.
+ */
+async function probeCanaries(
+  { probe, target }: ObserveDeps,
+  moving: readonly ServiceRelease[],
+  traffic: ByService<Traffic>,
+  signal: AbortSignal,
+): Promise<ByService<ProbeResult>> {
+  const found = await Promise.all(
+    moving.map(async ({ name, targetDeploymentId, urls, health }) => {
+      const [check] = health.checks;
+      const isSplit = traffic[name]?.[targetDeploymentId ?? ""] !== undefined;
+      if (!isSplit || check?.type !== "http" || urls[0] === undefined) return [];
+      const at = target.canaryAt(request(urls[0], check, health).url);
+      if (at === null) return [];
+      const result = await probe({ ...request(urls[0], check, health), url: at.url }, signal);
+      // Answered by another: the wish was not heard, so it says nothing of the canary.
+      const { deploymentHeader: by } = result;
+      return by !== undefined && by !== targetDeploymentId ? [] : [[name, result] as const];
+    }),
+  );
+  return Object.fromEntries(found.flat());
+}
+
+/** A canary that is well at its own address and not at the public one is not well. */
+function withCanaries(
+  moving: readonly ServiceRelease[],
+  probes: ByService<readonly ProbeResult[]>,
+  atCanary: ByService<ProbeResult>,
+): ByService<readonly ProbeResult[]> {
+  const merged = { ...probes };
+  for (const { name, health } of moving) {
+    const [first, ...rest] = probes[name] ?? [];
+    const canary = atCanary[name];
+    const isVerdict = canary && !canary.unreachable && !canary.protected && !canary.paused;
+    if (first && isVerdict && probeFailure([first], health) === null) merged[name] = [canary, ...rest];
+  }
+  return merged;
 }
 
 function countersOf({ name, targetDeploymentId, previousTargetId }: ServiceRelease) {
@@ -179,18 +248,19 @@ async function askQueries(
 
 /** Each service on an address past all routing: its own, or that which `address` gives. */
 async function probeAll(
-  { probe }: ObserveDeps,
+  { probe, target }: ObserveDeps,
+  deployment: Deployment,
   services: readonly ServiceRelease[],
   signal: AbortSignal,
   address: (service: ServiceRelease) => string | null = (service) => service.url,
 ): Promise<ByService<readonly ProbeResult[]>> {
   const known = services.filter((service) => address(service) !== null);
   const results = await Promise.all(
-    known.map((service) => {
+    known.map(async (service) => {
       const base = address(service) ?? "";
-      return Promise.all(
-        service.health.checks.map((check) => probe(request(base, check, service.health), signal)),
-      );
+      const headers = await target.probeHeaders(placeOf(deployment, service), signal);
+      const ask = (check: HealthCheck) => probe({ ...request(base, check, service.health), headers }, signal);
+      return Promise.all(service.health.checks.map(ask));
     }),
   );
   return byService(known, results);

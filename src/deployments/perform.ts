@@ -82,10 +82,13 @@ async function prepare(deps: PerformDeps, deployment: Deployment, signal: AbortS
   const known =
     deployment.environment === "preview" ? deployment.branch : (deployment.branch ?? preparation.branch);
   const place = { ...deployment, branch: known };
-  const services = planServices(preparation.services, live, deployment.force).map((service) => {
-    const hosts = deps.target.hosts(placeOf(place, service));
-    return { ...service, urls: hosts.map((host) => deps.target.publicUrl(host)) };
-  });
+  const planned = planServices(preparation.services, live, deployment.force);
+  const services = await Promise.all(
+    planned.map(async (service) => {
+      const hosts = await deps.target.domains(placeOf(place, service), signal);
+      return { ...service, urls: hosts.map((host) => deps.target.publicUrl(host)) };
+    }),
+  );
   const kept = services.filter((service) => service.unchanged).map((service) => service.name);
   const unchanged = kept.length > 0 ? ` Unchanged: ${kept.join(", ")}.` : "";
   const { plan, commit } = preparation;
@@ -107,10 +110,11 @@ async function build(
   const service = serviceOf(deployment, name);
   const prepared = preparation.services.find((each) => each.name === name);
   if (!prepared) throw new AppError("internal", `Deployment ${id} has no service "${name}" any more.`);
-  const { settings, env } = prepared;
+  const { settings, env, platform } = prepared;
   const { files } = preparation;
   const key = effectKey(deployment, `build:${name}`);
-  const input = { ...placeOf(deployment, service), key, files, settings, env, commit, force };
+  const what = { key, files, settings, env, commit, force, ...(platform ? { platform } : {}) };
+  const input = { ...placeOf(deployment, service), ...what };
   const answer = await deps.target.build(input, signal);
   if (answer.kind === "missing_files") {
     await deps.resupply(prepareInput(deployment), answer.missing, signal);

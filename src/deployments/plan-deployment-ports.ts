@@ -1,4 +1,3 @@
-import type { Abilities } from "./downtime.ts";
 import type { Preparation, PrepareInput } from "./plan-source.ts";
 
 export type PhaseOutlook = {
@@ -25,11 +24,9 @@ export type PlanPorts = {
     preparation: Preparation,
     signal: AbortSignal,
   ) => Promise<SchemaOutlook>;
-  readonly abilities: Abilities;
 };
 
 /** Where nobody can be asked, nothing is promised. */
 export const NO_PLANNING: PlanPorts = {
   readSchema: async () => ({ expand: null, contract: null, locking: [], warnings: [] }),
-  abilities: { split: "unknown", hold: false },
 };

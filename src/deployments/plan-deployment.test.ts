@@ -6,6 +6,7 @@ import {
   PREPARATION,
   SERVICE,
   type Stand,
+  withStrategy,
 } from "../../test/scenarios/engine-stand.ts";
 import type { Actor } from "../access/index.ts";
 import { planDeployment } from "./plan-deployment.ts";
@@ -25,6 +26,18 @@ beforeEach(async () => {
   stand.world.preparation = PREPARATION;
 });
 
+const NO_ANALYSIS = {
+  intervalMs: 10_000,
+  maxErrorRate: 1,
+  maxLatencyMs: null,
+  compare: false,
+  confidence: 0.95,
+  tolerance: 0.25,
+  effectSize: 1,
+  minRequests: 0,
+  failureLimit: 1,
+  queries: [],
+};
 const BODY = { environment: "production", branch: "main", source: { tree: "a".repeat(64) } };
 const plan = async (body: object = {}, actor: Actor = stand.as.viewer) =>
   (await stand.http(actor).post("/plan", { ...BODY, project: `q${project}`, ...body })).body;
@@ -104,7 +117,7 @@ const SCHEMA = {
 };
 const planWith = (readSchema: PlanPorts["readSchema"]) =>
   planDeployment(
-    { ...stand.engine.deps, planning: { readSchema, abilities: { split: true, hold: true } } },
+    { ...stand.engine.deps, planning: { readSchema } },
     stand.as.viewer,
     { environment: "production", branch: "main", project: `q${project}`, source: { tree: "a".repeat(64) } },
     AbortSignal.timeout(20_000),
@@ -131,6 +144,24 @@ test("migrations are told with what bars the way back; a silent database leaves 
   const silent = await planWith(() => Promise.reject(new Error("it refused.")));
   expect(silent.migrations).toEqual({ expand: null, contract: null });
   expect(silent.warnings[0]).toBe("The database could not be asked what it has: it refused.");
+});
+
+test("a canary that this target cannot split is told beforehand, with what will happen instead", async () => {
+  const { state } = await ship();
+  await expect.poll(state, { timeout: 30_000, interval: 20 }).toBe("live");
+  const steps = [{ weight: 10, bakeMs: 1_000 }];
+  stand.world.preparation = withStrategy({ kind: "canary", steps, analysis: NO_ANALYSIS });
+  for (const [split, word] of [
+    [false, /cannot split traffic, so it goes from 0 to 100 %/],
+    ["unknown", /shows only then; without, it goes from 0 to 100 %/],
+  ] as const) {
+    const abilities = stand.target.abilities;
+    Object.assign(stand.target, { abilities: async () => ({ split, hold: false }) });
+    expect((await plan()).downtime.because.join("\n")).toMatch(word);
+    Object.assign(stand.target, { abilities: () => Promise.reject(new Error("away")) });
+    expect((await plan()).downtime.because.join("\n")).toMatch(/shows only then/);
+    Object.assign(stand.target, { abilities });
+  }
 });
 
 test("a mistake of the request is told as a trigger would tell it", async () => {

@@ -2,7 +2,7 @@ import { type Actor, requireRole } from "../access/index.ts";
 import { AppError, messageOf } from "../foundation/errors.ts";
 import { isFrozen, judgeGate, judgeStart } from "../gates/index.ts";
 import { describeStrategy } from "../rollouts/index.ts";
-import { type Downtime, judgeDowntime, type PlannedService, spanText } from "./downtime.ts";
+import { type Abilities, type Downtime, judgeDowntime, type PlannedService, spanText } from "./downtime.ts";
 import type { EngineDeps } from "./engine.ts";
 import { NO_PLANNING, type PlanPorts, type SchemaOutlook } from "./plan-deployment-ports.ts";
 import { type PlannedStep, plannedSteps } from "./plan-deployment-steps.ts";
@@ -72,8 +72,11 @@ export async function planDeployment(deps: PlanDeps, actor: Actor, input: PlanIn
     gateNow(deps, asked, project.id, preparation),
     deps.schemaBarrier({ projectId: project.id, slot: place }),
   ]);
-  const services = servicesOf(deps, asked, preparation, live, input.force ?? false);
-  const downtime = downtimeOf(deps, asked, preparation, services, schema);
+  const [services, abilities] = await Promise.all([
+    servicesOf(deps, asked, preparation, { live, force: input.force ?? false }, limit),
+    readAbilities(deps, asked, preparation, limit),
+  ]);
+  const downtime = downtimeOf(asked, preparation, services, schema, abilities);
   const queue = queueOf(rows, asked.branch);
   const { plan, commit } = preparation;
   const strategy = describeStrategy(plan.strategy);
@@ -114,20 +117,20 @@ async function earlierSource({ ledger }: PlanDeps, projectId: string, input: Pla
   });
 }
 
-function servicesOf(
+async function servicesOf(
   { target }: PlanDeps,
   asked: PrepareInput,
   preparation: Preparation,
-  live: Deployment | null,
-  force: boolean,
+  { live, force }: { readonly live: Deployment | null; readonly force: boolean },
+  signal: AbortSignal,
 ) {
   const { branch, pullRequest, environment } = asked;
   // As `preparing`: a preview keeps the branch that was asked for.
   const known = environment === "preview" ? branch : (branch ?? preparation.branch);
-  return planServices(preparation.services, live, force).map((service) => {
+  const planned = planServices(preparation.services, live, force).map(async (service) => {
     const serving = live?.services.find(({ name }) => name === service.name);
     const change: PlannedService["change"] = service.unchanged ? "unchanged" : serving ? "changed" : "new";
-    const hosts = target.hosts(placeOf({ environment, branch: known, pullRequest }, service));
+    const hosts = await target.domains(placeOf({ environment, branch: known, pullRequest }, service), signal);
     return {
       name: service.name,
       change,
@@ -138,6 +141,21 @@ function servicesOf(
       kind: serving?.kind ?? null,
     };
   });
+  return Promise.all(planned);
+}
+
+/** What cannot be asked now is not known: the deployment will meet it. Only asked where it makes a difference. */
+async function readAbilities(
+  { target }: PlanDeps,
+  { environment, branch, pullRequest }: PrepareInput,
+  { services, plan }: Preparation,
+  signal: AbortSignal,
+): Promise<Abilities> {
+  const main = services.at(-1);
+  const matters = plan.strategy.kind === "canary" || plan.schema?.hold;
+  if (!main || !matters) return { split: "unknown", hold: false };
+  const place = placeOf({ environment, branch, pullRequest }, main);
+  return target.abilities(place, signal).catch(() => ({ split: "unknown" as const, hold: false }));
 }
 
 async function readSchema(
@@ -196,11 +214,11 @@ function gateWarnings({ locks, freezes }: PlannedGate, { dirty }: Preparation["c
 }
 
 function downtimeOf(
-  { planning = NO_PLANNING }: PlanDeps,
   { environment }: PrepareInput,
   { plan }: Preparation,
   services: readonly PlannedService[],
   schema: SchemaOutlook,
+  abilities: Abilities,
 ): Downtime {
   const { strategy, rollbackWindowMs } = plan;
   return judgeDowntime({
@@ -213,7 +231,7 @@ function downtimeOf(
     rollbackWindowMs,
     // When the database cannot be asked, whatever the commit has may be to come.
     pendingContract: schema.contract?.pending ?? plan.schema?.contract ?? [],
-    abilities: planning.abilities,
+    abilities,
   });
 }
 

@@ -1,7 +1,7 @@
 import type { FailoverPolicy } from "../failover/index.ts";
 import type { GatePolicy } from "../gates/index.ts";
 import type { Strategy } from "../rollouts/index.ts";
-import type { BuildInput, EnvironmentName } from "../targets/target.ts";
+import type { BuildInput, EnvironmentName, PlatformSettings } from "../targets/target.ts";
 
 /** Where the code comes from: a tree that was sent to us by digest, or a git URL that we fetch ourselves. */
 export type Source = { readonly tree: string } | { readonly git: string };
@@ -73,6 +73,8 @@ export type ServicePreparation = {
   /** The project's id at the target, which `prepare` makes sure exists. */
   readonly targetProjectId: string;
   readonly settings: BuildInput["settings"];
+  /** What the configuration says of the project at the target. */
+  readonly platform?: PlatformSettings;
   readonly env: Readonly<Record<string, string>>;
   readonly health: HealthPolicy;
   /** Digest of all that its build depends on: the same inputs make the same release. */

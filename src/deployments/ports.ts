@@ -10,7 +10,11 @@ export type ProbeResult = {
   readonly unreachable?: boolean;
   /** Why there was no answer, or what was wrong with its body. */
   readonly error?: string;
-  /** `x-signalbox-deployment` of the answer: the release that gave it. */
+  /** True: a wall before the release answered (a log-in, a password), which says nothing of the release. */
+  readonly protected?: boolean;
+  /** True: the platform has switched the whole project off, whatever its releases are like. */
+  readonly paused?: boolean;
+  /** `x-signalbox-deployment` of the answer, or the cookie of a rolling release: the release that gave it. */
   readonly deploymentHeader?: string;
 };
 
@@ -23,6 +27,8 @@ export type ProbeRequest = {
   readonly contains?: string | null;
   /** The address is a user's own: it is asked only where the guard against private networks allows. */
   readonly guarded?: boolean;
+  /** Sent along. Secret: they are in no result. */
+  readonly headers?: Readonly<Record<string, string>>;
 };
 
 /** Port: one probe from outside, on a fresh connection, following no redirect. Never throws. */

@@ -131,6 +131,10 @@ export function reconcile(deployment: Deployment, observed: Observed, now: Date)
 export function isOverdue(deployment: Deployment, now: Date): boolean {
   const { deadlineAt, state, facts } = deployment;
   if (deadlineAt && now >= deadlineAt) return true;
-  const waits = state === "awaiting_approval" || state === "queued" || facts.pausedAtMs !== undefined;
+  const waits =
+    state === "awaiting_approval" ||
+    state === "queued" ||
+    facts.pausedAtMs !== undefined ||
+    typeof facts.blocked?.leftMs === "number";
   return isActive(state) && state !== "rolling_back" && !waits && isPastProgress(deployment, now);
 }

@@ -9,6 +9,10 @@ export type { Plan } from "./plan-source.ts";
 export type Facts = {
   /** Failed tries of this state's side effect or observation, cleared by the next success. */
   readonly attempts?: { readonly count: number; readonly error: string } | undefined;
+  /** Work is held up by what is neither the release's fault nor ours. Cleared by the next success. */
+  readonly blocked?: BlockedFacts | undefined;
+  /** When the last block ended: waiting for health counts from there. */
+  readonly resumedAtMs?: number | undefined;
   readonly rollout?: Rollout | undefined;
   /** Another worker may have had a traffic change in flight when its lease was taken away: not settled before this. */
   readonly settleAtMs?: number | undefined;
@@ -28,6 +32,17 @@ export type Facts = {
   /** What a reader of a live deployment should know although it serves. */
   readonly problem?: string | undefined;
   readonly rollback?: RollbackFacts | undefined;
+};
+
+export type BlockedFacts = {
+  /** The target asks us to wait, or does not answer anybody. */
+  readonly by: "rate_limit" | "outage";
+  readonly reason: string;
+  readonly sinceMs: number;
+  /** The next try. */
+  readonly untilMs: number;
+  /** What was left of the state's deadline when it began; null: the deadline runs on. */
+  readonly leftMs: number | null;
 };
 
 export type SchemaFacts = {
@@ -64,6 +79,8 @@ export type ServiceRelease = {
   readonly targetProjectId: string;
   readonly inputs: string;
   readonly health: HealthPolicy;
+  /** Deployments of others to the same project wait for our check. */
+  readonly checked?: boolean | undefined;
   /** It has the inputs of the release that serves, and so keeps that release: nothing is built or shifted. */
   readonly unchanged: boolean;
   readonly targetDeploymentId: string | null;

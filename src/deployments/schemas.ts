@@ -149,6 +149,15 @@ export const DeploymentBody = z
     schemaVersion: z.object({ expand: z.string().nullable(), contract: z.string().nullable() }).nullable(),
     contractAt: z.string().nullable(),
     outcome: z.enum(["success", "failure", "error", "timeout", "cancellation", "skip"]).nullable(),
+    blocked: z
+      .object({
+        by: z.enum(["rate_limit", "outage"]),
+        reason: z.string(),
+        since: z.string(),
+        until: z.string().openapi({ description: "When the next try is made" }),
+      })
+      .nullable()
+      .openapi({ description: "What holds its work up, which is no failure and passes by itself" }),
     problem: z.string().nullable(),
     weight: z.number(),
     progress: z.number(),

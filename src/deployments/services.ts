@@ -9,8 +9,16 @@ export function planServices(
   force: boolean,
 ): ServiceRelease[] {
   return prepared.map((service) => {
-    const { name, targetProject, targetProjectId, inputs, health } = service;
-    const fresh: ServiceRelease = { ...UNBUILT, name, targetProject, targetProjectId, inputs, health };
+    const { name, targetProject, targetProjectId, inputs, health, platform } = service;
+    const fresh: ServiceRelease = {
+      ...UNBUILT,
+      name,
+      targetProject,
+      targetProjectId,
+      inputs,
+      health,
+      ...(platform?.checks ? { checked: true } : {}),
+    };
     // Of a single service a new release is made, out of the same artifact: asked for again, it is deployed again.
     if (force || prepared.length === 1) return fresh;
     const serving = live?.services.find((each) => each.name === name);

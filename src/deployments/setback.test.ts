@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { aDeployment, aService, at, T0 } from "../../test/support/deployment-row.ts";
 import { AppError } from "../foundation/errors.ts";
-import { setback } from "./setback.ts";
+import { setback, settled } from "./setback.ts";
 
 const fault = new AppError("upstream", "503 from the vendor");
 const mistake = new AppError("not_found", 'There is no ref "mian".', { hint: "Check the branch." });
@@ -70,4 +70,52 @@ test("a clean-up that is given up owes nothing any more", () => {
   });
   const live = setback(aDeployment("live", { cleanup: "retire", contractAt: T0 }), mistake, T0);
   expect("patch" in live && live.patch).not.toHaveProperty("contractAt");
+});
+
+const limited = new AppError("rate_limited", "Slow down.", { details: { retryAfterMs: 40_000 } });
+const away = new AppError("unavailable", "The Vercel API gave no answer (ECONNREFUSED).");
+
+test("a rate limit blocks for as long as it asks, and is no failed try however often it comes", () => {
+  const step = setback(aDeployment("building", { ...tried, deadlineAt: at(900_000) }), limited, T0);
+  if (step.do !== "wait") throw new Error(step.do);
+  const waitMs = step.until.getTime() - T0.getTime();
+  // Spread by a quarter, so that those who wait do not all come back at once.
+  expect(waitMs).toBeGreaterThanOrEqual(40_000);
+  expect(waitMs).toBeLessThanOrEqual(50_000);
+  expect(step.patch?.facts).toMatchObject({
+    blocked: { by: "rate_limit", reason: "Slow down.", leftMs: null },
+  });
+  // It stays within its deadline.
+  expect(step.patch).not.toHaveProperty("deadlineAt");
+});
+
+test.each([
+  "preparing",
+  "building",
+  "verifying",
+  "releasing",
+  "shifting",
+  "rolling_back",
+] as const)("in %s an outage of the target costs neither tries nor time, for six hours", (state) => {
+  const before = aDeployment(state, { ...tried, deadlineAt: at(120_000) });
+  const step = setback(before, away, T0, true);
+  if (step.do !== "wait") throw new Error(step.do);
+  const left = (step.patch?.deadlineAt?.getTime() ?? 0) - step.until.getTime();
+  expect(left).toBe(120_000);
+  const later = { ...before, ...step.patch, facts: step.patch?.facts ?? {} };
+  const again = setback(later, away, at(3_600_000), true);
+  expect(again).toMatchObject({ do: "wait", patch: { deadlineAt: at(3_600_000 + 5_000 + 120_000) } });
+  const end = setback(later, away, at(7 * 3_600_000), true);
+  if (state !== "rolling_back") expect(end).toMatchObject({ do: "move" });
+});
+
+test("one request that fails while the target answers others is no outage", () => {
+  expect(setback(aDeployment("shifting", tried), away, T0, false)).toMatchObject({ to: "rolling_back" });
+});
+
+test("a success ends the block, and the time of it counts for nothing", () => {
+  const blocked = { by: "outage", reason: "", sinceMs: T0.getTime(), untilMs: 0, leftMs: 1 } as const;
+  const facts = { attempts: { count: 3, error: "" }, blocked, waitedMs: 5 };
+  expect(settled(facts, at(60_000))).toEqual({ waitedMs: 60_005, resumedAtMs: at(60_000).getTime() });
+  expect(settled({ attempts: facts.attempts, waitedMs: 5 }, at(60_000))).toEqual({ waitedMs: 5 });
 });

@@ -1,6 +1,6 @@
 import { AppError, messageOf } from "../foundation/errors.ts";
 import type { Patch, Step } from "./reconcile.ts";
-import type { Deployment, DeploymentOutcome, Facts } from "./record.ts";
+import type { BlockedFacts, Deployment, DeploymentOutcome, Facts } from "./record.ts";
 import { failed, takeBack } from "./step.ts";
 
 /** Tries of one state's work before it is given up. With the waits below that is about a minute. */
@@ -18,11 +18,20 @@ const FINAL_CODES = new Set([
   "unauthorized",
 ]);
 
+/** A block is not waited for without end. Afterwards the state's own deadline runs on. */
+const LONGEST_BLOCK_MS = 6 * 3_600_000;
+/** After a block there is at least this much left to go on in. */
+const LEAST_LEFT_MS = 60_000;
+const OUTAGE_LOOK_MS = 5_000;
+const RATE_LIMIT_DEFAULT_MS = 60_000;
+
 /**
  * What a failed side effect or observation leads to. Pure. Ours and the vendor's faults are retried, the user's are
- * not.
+ * not. `away`: the target does not answer anybody, so no release is to blame and nothing is given up for it.
  */
-export function setback(deployment: Deployment, error: unknown, now: Date): Step {
+export function setback(deployment: Deployment, error: unknown, now: Date, away = false): Step {
+  const block = blockOf(deployment, error, now, away);
+  if (block !== null) return block;
   const count = (deployment.facts.attempts?.count ?? 0) + 1;
   const facts: Facts = { ...deployment.facts, attempts: { count, error: messageOf(error) } };
   const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(count - 1, 10));
@@ -32,6 +41,46 @@ export function setback(deployment: Deployment, error: unknown, now: Date): Step
   const final = error instanceof AppError && FINAL_CODES.has(error.code);
   if (!final && count < MAX_ATTEMPTS) return retry;
   return giveUp(deployment, error, facts, outcomeOf(error));
+}
+
+function blockOf(deployment: Deployment, error: unknown, now: Date, away: boolean): Step | null {
+  const limited = error instanceof AppError && error.code === "rate_limited";
+  if (!limited && !away) return null;
+  const { facts, state, deadlineAt } = deployment;
+  const by: BlockedFacts["by"] = limited ? "rate_limit" : "outage";
+  const before = facts.blocked;
+  const sinceMs = before?.sinceMs ?? now.getTime();
+  if (now.getTime() - sinceMs > LONGEST_BLOCK_MS) return null;
+  const waitMs = limited ? retryAfterMs(error) * (1 + shareOf(deployment.id) / 4) : OUTAGE_LOOK_MS;
+  // To wait for a rate limit is no reason to go on for ever, but a release that has traffic is not taken back for it.
+  const stops = by === "outage" || state === "shifting" || state === "rolling_back";
+  const left = deadlineAt === null ? null : Math.max(LEAST_LEFT_MS, deadlineAt.getTime() - now.getTime());
+  const leftMs = stops ? (before?.leftMs ?? left) : null;
+  const until = new Date(now.getTime() + waitMs);
+  const blocked = { by, reason: messageOf(error), sinceMs, untilMs: until.getTime(), leftMs };
+  const patch: Patch = {
+    facts: { ...facts, blocked },
+    ...(leftMs === null ? {} : { deadlineAt: new Date(until.getTime() + leftMs) }),
+  };
+  return { do: "wait", until, patch };
+}
+
+function retryAfterMs(error: AppError): number {
+  const details = error.details as { readonly retryAfterMs?: unknown } | null | undefined;
+  return typeof details?.retryAfterMs === "number" ? details.retryAfterMs : RATE_LIMIT_DEFAULT_MS;
+}
+
+/** 0 to 1, each deployment its own: after a limit they do not all come back at once. */
+function shareOf(id: string): number {
+  return ([...id].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 1_000, 7) / 1_000) % 1;
+}
+
+/** What a success leaves of failed tries and of a block. */
+export function settled(facts: Facts, now: Date): Facts {
+  const { attempts: _wiped, blocked, ...rest } = facts;
+  if (blocked === undefined) return rest;
+  const waitedMs = (rest.waitedMs ?? 0) + Math.max(0, now.getTime() - blocked.sinceMs);
+  return { ...rest, waitedMs, resumedAtMs: now.getTime() };
 }
 
 /** A token that the target refuses is the operator's business, not the committer's. */

@@ -36,6 +36,8 @@ export type DeploymentView = {
   /** When its contract migrations run; null: none are to come. */
   readonly contractAt: string | null;
   readonly outcome: Deployment["outcome"];
+  /** What holds its work up, and until when; neither the release's fault nor a failure. */
+  readonly blocked: BlockedView | null;
   /** What a reader should know although it serves. */
   readonly problem: string | null;
   readonly weight: number;
@@ -50,6 +52,13 @@ export type DeploymentView = {
   readonly phases: readonly Phase[];
   readonly rollbackOf: string | null;
   readonly actor: string;
+};
+
+export type BlockedView = {
+  readonly by: "rate_limit" | "outage";
+  readonly reason: string;
+  readonly since: string;
+  readonly until: string;
 };
 
 export type ServiceView = {
@@ -123,6 +132,7 @@ function viewOf(deployment: Deployment, phases: readonly Phase[]): DeploymentVie
     schemaVersion: deployment.facts.schema?.version ?? null,
     contractAt: deployment.contractAt?.toISOString() ?? null,
     outcome: deployment.outcome,
+    blocked: blockedView(deployment),
     problem: deployment.facts.problem ?? null,
     weight: deployment.weight,
     progress: progressOf(deployment, phases),
@@ -160,6 +170,12 @@ function rolloutView({ facts: { rollout } }: Deployment): RolloutView | null {
     })),
     notes,
   };
+}
+
+function blockedView({ facts: { blocked }, state }: Deployment): BlockedView | null {
+  if (!blocked || isSettled(state)) return null;
+  const { by, reason, sinceMs, untilMs } = blocked;
+  return { by, reason, since: new Date(sinceMs).toISOString(), until: new Date(untilMs).toISOString() };
 }
 
 function buildStartedAt({ services }: Deployment): string | null {

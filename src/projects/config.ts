@@ -112,6 +112,25 @@ const usedServices = z.strictObject({
   browserbase: z.strictObject({ projectId: text, region: text }).partial().optional(),
 });
 
+/** The project at Vercel. */
+const vercel = z
+  .strictObject({
+    projectId: text,
+    teamId: text,
+    productionBranch: text,
+    /** Slug of the custom environment that this one is there; staging only. */
+    environment: z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/, {
+      error: "is no slug: lower-case letters, digits and dashes, at most 32",
+    }),
+    /** `git`: Vercel fetches the commit itself, from the repository that its project is connected to. */
+    source: z.enum(["files", "git"]),
+    /** `false`: a forced build starts without Vercel's build cache. */
+    buildCache: z.boolean(),
+    /** Hold deployments that were made outside of Signalbox until they are healthy. */
+    checks: z.boolean(),
+  })
+  .partial();
+
 const environmentFields = {
   env: variables.optional(),
   /** `false`: no migrations here. */
@@ -129,7 +148,7 @@ const environmentFields = {
   /** How long visitors of the former release may stay on it after a whole shift. */
   drain: duration.refine((ms) => ms <= 3_600_000, { error: "is longer than an hour" }).optional(),
   health: health.optional(),
-  vercel: z.strictObject({ projectId: text, teamId: text, productionBranch: text }).partial().optional(),
+  vercel: vercel.optional(),
   /** Feature flags. */
   features: z.record(text, z.boolean()).optional(),
   services: usedServices.optional(),

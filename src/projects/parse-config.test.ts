@@ -80,8 +80,9 @@ describe("signalbox.yaml", () => {
       graceMs: 0,
       deadlineMs: 120_000,
     };
+    const platform = { source: "files", keepCache: true, checks: false };
     const defaults = {
-      services: [{ name: "app", settings: {}, env: {}, health }],
+      services: [{ name: "app", settings: {}, env: {}, health, platform }],
       env: {},
       strategy: { kind: "instant" },
       gate: { approvals: null, waitMs: 0 },

@@ -3,7 +3,7 @@ import type { FailoverPolicy } from "../failover/index.ts";
 import type { GatePolicy } from "../gates/index.ts";
 import type { AnalysisPolicy, Strategy } from "../rollouts/index.ts";
 import { SCHEMA_DEFAULTS, type SchemaPlan } from "../schema/index.ts";
-import type { BuildInput, EnvironmentName } from "../targets/target.ts";
+import type { BuildInput, EnvironmentName, PlatformSettings } from "../targets/target.ts";
 import type { SignalboxConfig } from "./config.ts";
 import { failoverPolicy } from "./plan-failover.ts";
 
@@ -13,6 +13,7 @@ export type ServicePlan = {
   readonly settings: BuildInput["settings"];
   readonly env: Readonly<Record<string, string>>;
   readonly health: HealthPolicy;
+  readonly platform: PlatformSettings;
 };
 
 /** `migrations`, resolved for one environment. The address is a secret: it is in no row. */
@@ -62,12 +63,26 @@ type Named = NonNullable<NonNullable<SignalboxConfig["services"]>[string]>;
 
 function servicesOf(config: SignalboxConfig, own: Environment): ServicePlan[] {
   const named: [string, Named | null][] = Object.entries(config.services ?? { [ONLY_SERVICE]: {} });
-  return named.map(([name, service]) => ({
+  return named.map(([name, service], index) => ({
     name,
     settings: settingsOf({ ...config.build, ...service?.build }),
     env: { ...config.env, ...service?.env, ...own.env },
     health: healthOf({ ...config.health, ...service?.health, ...own.health }),
+    platform: platformOf(own, index === named.length - 1),
   }));
+}
+
+/** One project is named, and it is what visitors open: the last service. The others are found by their names. */
+function platformOf({ vercel = {} }: Environment, isMain: boolean): PlatformSettings {
+  const { projectId, teamId, environment, source, buildCache, checks } = vercel;
+  return {
+    ...(projectId === undefined || !isMain ? {} : { projectId }),
+    ...(teamId === undefined ? {} : { teamId }),
+    ...(environment === undefined ? {} : { environment }),
+    source: source ?? "files",
+    keepCache: buildCache ?? true,
+    checks: checks ?? false,
+  };
 }
 
 function healthOf(health: Health): HealthPolicy {

@@ -14,7 +14,7 @@ import {
   type Source,
   type SourceTables,
 } from "../sources/index.ts";
-import type { Target, TreeFile } from "../targets/target.ts";
+import type { PlatformSettings, Target, TreeFile } from "../targets/target.ts";
 import { serviceInputs } from "./inputs.ts";
 import { CONFIG_FILE, MAX_CONFIG_BYTES, requireConfig } from "./parse-config.ts";
 import { type ConfigPlan, type MigrationsPlan, ONLY_SERVICE, resolvePlan, type ServicePlan } from "./plan.ts";
@@ -44,10 +44,11 @@ export function prepare(deps: PrepareDeps) {
     const services: ServicePreparation[] = [];
     for (const service of planned) {
       const targetProject = targetName(project, config, service);
-      const targetProjectId = await ensureTargetProject(deps, project, targetProject, signal);
-      const { name, settings, env, health } = service;
+      const { name, settings, env, health, platform } = service;
+      const at = { name: targetProject, platform };
+      const targetProjectId = await ensureTargetProject(deps, project, at, signal);
       const inputs = serviceInputs(code.files, planned, service);
-      services.push({ name, targetProject, targetProjectId, settings, env, health, inputs });
+      services.push({ name, targetProject, targetProjectId, settings, platform, env, health, inputs });
     }
     const { files, branch, commit } = code;
     const schema = migrations && schemaChange(migrations, files);
@@ -157,9 +158,12 @@ export async function readCode(
   const at = { url, sha: fetched.sha, path: CONFIG_FILE, maxBytes: MAX_CONFIG_BYTES };
   const config = await deps.git.readText(at, signal);
   // Its mistakes are told before anything is sent.
-  requireConfig(config);
-  const missing = await missingFiles(deps.db, fetched.files, deps.clock.now());
-  await sendFiles(deps, { url, sha: fetched.sha, sha1s: new Set(missing) }, signal);
+  const { services } = resolvePlan(requireConfig(config), input.environment);
+  // A target that fetches the commit itself asks for what it lacks, should it want files after all.
+  if (services.some(({ platform }) => platform.source === "files")) {
+    const missing = await missingFiles(deps.db, fetched.files, deps.clock.now());
+    await sendFiles(deps, { url, sha: fetched.sha, sha1s: new Set(missing) }, signal);
+  }
   const message = input.commit.message ?? fetched.message;
   return {
     files: fetched.files,
@@ -195,7 +199,7 @@ async function sendFiles(
 async function ensureTargetProject(
   deps: PrepareDeps,
   project: Project,
-  name: string,
+  { name, platform }: { readonly name: string; readonly platform: PlatformSettings },
   signal: AbortSignal,
 ): Promise<string> {
   const owner = await claimTargetProject(deps.db, name, project.id);
@@ -204,7 +208,7 @@ async function ensureTargetProject(
       hint: "Rename the service in signalbox.yaml, or that project.",
     });
   }
-  const { targetProjectId } = await deps.target.ensureProject(name, signal);
+  const { targetProjectId } = await deps.target.ensureProject(name, signal, platform);
   if (name === project.name && targetProjectId !== project.targetProjectId)
     await setTargetProject(deps.db, project.id, targetProjectId);
   return targetProjectId;

@@ -23,6 +23,21 @@ export type Place = {
   readonly pullRequest?: number | null;
 };
 
+/** What `environments.<name>.vercel` of signalbox.yaml says of the project at the target. */
+export type PlatformSettings = {
+  /** Of a project that exists at Vercel. Absent: it is found, or made, by name. */
+  readonly projectId?: string;
+  readonly teamId?: string;
+  /** Slug of the custom environment that `staging` is. Default: `staging`. */
+  readonly environment?: string;
+  /** `git`: the target fetches the commit itself, from the repository that its project is connected to. */
+  readonly source: "files" | "git";
+  /** False: a build that is forced starts without the target's build cache. */
+  readonly keepCache: boolean;
+  /** True: deployments that are not ours are held by a check until they are healthy. */
+  readonly checks: boolean;
+};
+
 export type BuildInput = Place & {
   /** Idempotency key of the side effect: a second call with it returns the first build's id, never a second build. */
   readonly key: string;
@@ -39,6 +54,7 @@ export type BuildInput = Place & {
   readonly commit: { readonly sha: string | null; readonly message: string | null; readonly dirty: boolean };
   /** True: build again although the same tree was built before. */
   readonly force: boolean;
+  readonly platform?: PlatformSettings;
 };
 
 export type TargetDeployment = {
@@ -78,6 +94,75 @@ export type TrafficShift = {
   readonly drainMs?: number;
 };
 
+/** A deployment in the target's list, as a watcher needs it. */
+export type ListedDeployment = {
+  readonly id: string;
+  /** Ours: it carries an idempotency key. */
+  readonly ours: boolean;
+  readonly state: TargetDeployment["state"];
+  readonly environment: "production" | "preview";
+  readonly url: string;
+  readonly createdAt: Date;
+  readonly by: string | null;
+  readonly commit: string | null;
+  readonly branch: string | null;
+  readonly error: string | null;
+  readonly inspectorUrl: string | null;
+};
+
+/** What the target says of a project, whoever made it so. */
+export type PlatformState = {
+  /** Who holds production's domains; null: nobody does. */
+  readonly production: string | null;
+  /** The last promotion or rollback that the target knows of. */
+  readonly lastMove: {
+    readonly kind: "promote" | "rollback";
+    readonly from: string | null;
+    readonly to: string;
+    readonly at: Date | null;
+    readonly failed: boolean;
+  } | null;
+  /** New production builds do not take the domains by themselves, because somebody rolled back. */
+  readonly pinned: boolean;
+  /** Whether new production builds take the domains by themselves; null: the target does not say. */
+  readonly autoAssign: boolean | null;
+  /** What the team had it at before we changed anything; null: not known. */
+  readonly teamAutoAssign: boolean | null;
+  readonly rolling: { readonly canary: string; readonly percent: number } | null;
+  readonly paused: boolean;
+  /** The newest, newest first. */
+  readonly deployments: readonly ListedDeployment[];
+};
+
+/** What our own health gate says of a deployment, for the check at the target. */
+export type CheckVerdict = {
+  readonly targetDeploymentId: string;
+  readonly state: "running" | "succeeded" | "failed";
+  readonly text: string;
+  /** Where a reader finds more. */
+  readonly detailsUrl: string | null;
+};
+
+/**
+ * Port: what a target can tell of what others do there. Optional: a target that nobody else uses has none of it. Every
+ * method throws as `Target` does.
+ */
+export type OutsideView = {
+  inspect(place: Place, signal: AbortSignal): Promise<PlatformState>;
+  /** Puts back what a change of ours that was interrupted has left behind. Nothing left: nothing is asked. */
+  tidyUp(place: Place, signal: AbortSignal): Promise<void>;
+  /** Makes the webhook that tells us, with a secret that is told once. `unsupported`: not with this target or plan. */
+  createWebhook(
+    input: { targetProjectIds: readonly string[]; url: string },
+    signal: AbortSignal,
+  ): Promise<{ id: string; secret: string } | "unsupported">;
+  deleteWebhook(id: string, signal: AbortSignal): Promise<void>;
+  /** Reports a verdict on a deployment to the check that holds its domains. */
+  report(targetProjectId: string, verdict: CheckVerdict, signal: AbortSignal): Promise<void>;
+  /** Lets new production builds take the domains by themselves again, as the team had it before a rollback. */
+  unpin(place: Place, signal: AbortSignal): Promise<"done" | "not_pinned">;
+};
+
 /**
  * Port: where code is built and served. Implemented in `src/providers/target/`, one file each; every one passes
  * `test/contract/target.ts`. A method throws AppError: `upstream` for the vendor's fault (retry), `unprocessable` for
@@ -87,8 +172,12 @@ export type Target = {
   readonly name: string;
   /** Resolves when the target answers and accepts our token; throws what is wrong otherwise. */
   ping(signal: AbortSignal): Promise<void>;
-  /** Finds or makes the project, with its custom environment `staging`. Idempotent by name. */
-  ensureProject(name: string, signal: AbortSignal): Promise<{ targetProjectId: string }>;
+  /** Finds or makes the project, with its custom environment for staging and its check. Idempotent by name. */
+  ensureProject(
+    name: string,
+    signal: AbortSignal,
+    platform?: PlatformSettings,
+  ): Promise<{ targetProjectId: string }>;
   /** Stores one file by digest. Idempotent. */
   upload(file: { sha1: string; size: number; body: Readable }, signal: AbortSignal): Promise<void>;
   /** Starts a build without giving it traffic. */
@@ -104,6 +193,17 @@ export type Target = {
   cancel(targetDeploymentId: string, signal: AbortSignal): Promise<void>;
   /** The hosts that the place's traffic comes in by, without port; the first one is the main one. */
   hosts(place: Place): readonly string[];
+  /** As `hosts`, with the domains that the project was given at the target. Asks it. */
+  domains(place: Place, signal: AbortSignal): Promise<readonly string[]>;
+  /** What a probe of a deployment's own address has to send along to be let in. Secret. Usually nothing. */
+  probeHeaders(place: Place, signal: AbortSignal): Promise<Readonly<Record<string, string>>>;
+  /**
+   * How to meet the canary at a public URL while traffic is split, whatever share it has; null: the target has no such
+   * way.
+   */
+  canaryAt(publicUrl: string): { readonly url: string } | null;
+  /** What it can do for this project, as far as it is known before it is tried. */
+  abilities(place: Place, signal: AbortSignal): Promise<{ split: boolean | "unknown"; hold: boolean }>;
   /** The URL that people use for a host, with scheme and port. */
   publicUrl(host: string): string;
   /** Who serves the place now, as observed at the target. */

@@ -6,6 +6,7 @@ import {
   type CommandResult,
   freePort,
   type Instance,
+  type Ports,
   signalbox,
   startInstance,
 } from "../../bench/support/instance.ts";
@@ -27,7 +28,10 @@ export type TestInstance = Instance & {
 };
 
 /** A real Signalbox on free ports with everything of its own: data, CLI credentials, caches. */
-export async function startTestInstance(extra: Record<string, string> = {}): Promise<TestInstance> {
+export async function startTestInstance(
+  extra: Record<string, string> = {},
+  given: Ports | null = null,
+): Promise<TestInstance> {
   const home = await mkdtemp(join(tmpdir(), "signalbox-e2e-"));
   // The CLI inherits this process's variables; nothing of the tests may land in the person's own home.
   Object.assign(process.env, {
@@ -35,7 +39,7 @@ export async function startTestInstance(extra: Record<string, string> = {}): Pro
     XDG_CACHE_HOME: join(home, "cache"),
     ...extra,
   });
-  const ports = { control: await freePort(), dock: await freePort(), gateway: await freePort() };
+  const ports = given ?? (await freePorts());
   const instance = await startInstance({ dir: join(home, "data"), ports });
   const cli = (args: readonly string[], cwd?: string) =>
     signalbox(args, { environment: instance.environment, ...(cwd === undefined ? {} : { cwd }) });
@@ -70,6 +74,10 @@ export async function startTestInstance(extra: Record<string, string> = {}): Pro
       await rm(home, { recursive: true, force: true });
     },
   };
+}
+
+export async function freePorts(): Promise<Ports> {
+  return { control: await freePort(), dock: await freePort(), gateway: await freePort() };
 }
 
 /** A folder with these files, removed with `await using`. */

@@ -21,6 +21,13 @@ export type Deployment = {
   readonly rollout?: Rollout | null;
   readonly approvalDigest?: string | null;
   readonly problem?: string | null;
+  /** What holds its work up, which is no failure. */
+  readonly blocked?: {
+    readonly by: string;
+    readonly reason: string;
+    readonly since: string;
+    readonly until: string;
+  } | null;
   /** Percent of the traffic, 0..100. */
   readonly weight: number | null;
   /** 0..1 */

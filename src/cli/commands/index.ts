@@ -15,6 +15,7 @@ import { lock } from "./lock.ts";
 import { locks } from "./locks.ts";
 import { login } from "./login.ts";
 import { logs } from "./logs.ts";
+import { outside } from "./outside.ts";
 import { plan } from "./plan.ts";
 import { previews } from "./previews.ts";
 import { reject } from "./reject.ts";
@@ -50,6 +51,7 @@ export const COMMANDS: readonly Command[] = [
   freezeRemove,
   previews,
   failover,
+  outside,
   dora,
   doctor,
   login,

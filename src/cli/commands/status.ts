@@ -2,6 +2,7 @@ import { requirePositional } from "../arguments.ts";
 import { currentDeployments } from "../client/current.ts";
 import { type Deployment, isSettled, listPath, publicUrl } from "../client/deployment.ts";
 import { readStatus } from "../client/follow.ts";
+import { outsideNotes, readOutside } from "../client/outside.ts";
 import { type Command, ENVIRONMENT_OPTION, PROJECT_OPTION } from "../command.ts";
 import type { Context } from "../context.ts";
 import { EXIT } from "../exit-code.ts";
@@ -62,6 +63,9 @@ async function showAll(context: Context, filters: Filters): Promise<number> {
     const header = ["PROJECT", "ENV", "STATE", "AGE", "COMMIT", "DEPLOYMENT", "URL"];
     const rows = current.map((deployment) => row(context, deployment));
     for (const line of formatTable(header, rows, context.paint)) context.print(line);
+    const shown = new Set(current.map(({ project }) => project));
+    const watches = (await readOutside(context)).filter(({ project }) => shown.has(project));
+    for (const note of outsideNotes(watches, context.clock.now())) context.note(note);
   }
   return EXIT.ok;
 }
@@ -71,7 +75,7 @@ function row({ clock, paint }: Context, deployment: Deployment): string[] {
   return [
     deployment.project,
     deployment.environment === "preview" && of !== null ? `preview (${of})` : deployment.environment,
-    stateText(deployment.state, paint),
+    deployment.blocked ? paint.yellow(`${deployment.state} (blocked)`) : stateText(deployment.state, paint),
     formatAge(deployment.createdAt, clock.now()),
     commitText(deployment),
     deployment.id,

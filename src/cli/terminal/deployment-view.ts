@@ -4,7 +4,7 @@ import { phaseLines } from "./phases.ts";
 import { phaseText } from "./progress.ts";
 import { formatAge } from "./quantity.ts";
 import { serviceLines, verdictText } from "./rollout-view.ts";
-import { waitingLines } from "./waiting.ts";
+import { blockedText, waitingLines } from "./waiting.ts";
 import { cutToWidth, harmless } from "./width.ts";
 
 /** A deployment's state in the colour of its meaning. */
@@ -33,6 +33,7 @@ export function deploymentLines(deployment: Deployment, now: Date, paint: Paint)
     ["started", `${formatAge(deployment.createdAt, now)} ago${by(deployment)}`],
     ["reason", deployment.reason === null ? null : harmless(deployment.reason)],
     ["rollback of", deployment.rollbackOf],
+    ["blocked", blockedText(deployment)],
     ["problem", deployment.problem ? harmless(deployment.problem) : null],
   ];
   const lines = fields.flatMap(([name, value]) =>

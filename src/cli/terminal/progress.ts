@@ -5,7 +5,7 @@ import { type PhaseLine, phaseLines, weightText } from "./phases.ts";
 import { formatBar, formatDuration } from "./quantity.ts";
 import { logText, servicesText, verdictText } from "./rollout-view.ts";
 import type { Screen } from "./screen.ts";
-import { waitingLines } from "./waiting.ts";
+import { blockedText, waitingLines } from "./waiting.ts";
 
 /** Tells a deployment's course: a line for each phase when it is over, and a moving one for the present. */
 export type Progress = {
@@ -117,8 +117,11 @@ function createRolloutTeller({ screen, paint }: Deps): (next: Deployment) => voi
       if (verdict.is !== "pass") screen.line(`  ${verdictText(verdict, paint)}`);
     }
     verdictsUntil = verdicts.at(-1)?.at ?? verdictsUntil;
-    const lines = waitingLines(next, paint);
-    const text = lines.join("\n");
+    const blocked = blockedText(next);
+    const held = blocked === null ? [] : [`${paint.yellow("!")} ${blocked}`];
+    const lines = [...held, ...waitingLines(next, paint)];
+    // The next try moves on with each one; what holds it up is told once.
+    const text = [next.blocked?.by ?? "", ...lines.slice(held.length)].join("\n");
     if (text !== waiting) for (const line of lines) screen.line(line);
     waiting = text;
   };

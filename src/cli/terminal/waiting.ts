@@ -1,4 +1,4 @@
-import type { Deployment } from "../client/deployment.ts";
+import { type Deployment, isSettled } from "../client/deployment.ts";
 import type { Paint } from "./paint.ts";
 import { harmless } from "./width.ts";
 
@@ -14,6 +14,15 @@ export function waitingFor(deployment: Deployment): Waiting | null {
   if (deployment.state === "awaiting_approval") return atGate(deployment);
   if (deployment.state === "shifting") return inRollout(deployment);
   return null;
+}
+
+/** What holds it up without being its fault: it goes on by itself. Null: nothing does. */
+export function blockedText({ blocked, state }: Pick<Deployment, "blocked" | "state">): string | null {
+  if (!blocked || isSettled({ state })) return null;
+  const what =
+    blocked.by === "rate_limit" ? "Blocked by a rate limit" : "Blocked: the target does not answer";
+  const at = blocked.until.slice(11, 19);
+  return `${what}, next try at ${at} UTC. ${harmless(blocked.reason)}`;
 }
 
 /** Lines for a reader: what it waits for, what an approval would be bound to, and the command to go on. */

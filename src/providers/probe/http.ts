@@ -9,6 +9,7 @@ import { AppError, errorCodeOf, messageOf } from "../../foundation/errors.ts";
 import { onlyTo } from "../../foundation/guarded-request.ts";
 import { randomText } from "../../foundation/ids.ts";
 import { resolvePublic } from "../../foundation/safe-fetch.ts";
+import { edgeAnswer, releaseOf } from "./edge-answer.ts";
 
 /** More of an answer than this is not read: a probe asks whether it answers, not what. */
 const MAX_BODY_BYTES = 1 << 20;
@@ -27,7 +28,7 @@ const REFUSED: Readonly<Record<string, string>> = {
  */
 export function createProbe(deps: { clock: Clock; allowNetworks?: readonly string[] }): Probe {
   const { allowNetworks = [] } = deps;
-  return async ({ type, url, timeoutMs, contains, guarded = false }, signal) => {
+  return async ({ type, url, timeoutMs, contains, headers = {}, guarded = false }, signal) => {
     const startedMs = deps.clock.monotonicMs();
     const latencyMs = () => Math.round((deps.clock.monotonicMs() - startedMs) * 100) / 100;
     const timeout = AbortSignal.timeout(timeoutMs);
@@ -38,8 +39,9 @@ export function createProbe(deps: { clock: Clock; allowNetworks?: readonly strin
       const lookup = guarded ? await guard(target, allowNetworks) : {};
       agent = new Agent({ pipelining: 0, connect: { timeout: timeoutMs, ...lookup } });
       if (type === "tcp") await connect(target, ends);
-      if (type === "websocket") await openWebSocket(target, ends);
-      const answer = type === "http" ? await get(agent, target, contains ?? null, ends) : CONNECTED;
+      if (type === "websocket") await openWebSocket(target, headers, ends);
+      const asked = { url: target, headers, contains: contains ?? null };
+      const answer = type === "http" ? await get(agent, asked, ends) : CONNECTED;
       return { ...answer, latencyMs: latencyMs() };
     } catch (error) {
       if (timeout.aborted) {
@@ -62,17 +64,25 @@ const CONNECTED = { ok: true, status: null } as const;
 
 async function get(
   agent: Agent,
-  url: URL,
-  contains: string | null,
+  {
+    url,
+    headers,
+    contains,
+  }: { url: URL; headers: Readonly<Record<string, string>>; contains: string | null },
   signal: AbortSignal,
 ): Promise<Omit<ProbeResult, "latencyMs">> {
   const { origin, host } = destination(url);
   const answer = await request(origin + url.pathname + url.search, {
     dispatcher: agent,
     method: "GET",
-    headers: { host, ...WHO, connection: "close" },
+    headers: { ...headers, host, ...WHO, connection: "close" },
     signal,
   });
+  const edge = edgeAnswer(answer.statusCode, answer.headers);
+  if (edge !== null) {
+    await answer.body.dump({ limit: MAX_BODY_BYTES });
+    return edge;
+  }
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of answer.body) {
@@ -81,8 +91,7 @@ async function get(
     if (size > MAX_BODY_BYTES) break;
   }
   const lacks = contains !== null && !Buffer.concat(chunks).includes(contains);
-  const header = answer.headers["x-signalbox-deployment"];
-  const deploymentHeader = Array.isArray(header) ? header[0] : header;
+  const deploymentHeader = releaseOf(answer.headers);
   return {
     ok: !lacks,
     status: answer.statusCode,
@@ -104,10 +113,15 @@ async function connect(url: URL, signal: AbortSignal): Promise<void> {
 }
 
 /** That the other side upgrades to a WebSocket. Source: RFC 6455, 4.1. */
-async function openWebSocket(url: URL, signal: AbortSignal): Promise<void> {
+async function openWebSocket(
+  url: URL,
+  more: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<void> {
   const { origin, host } = destination(url);
   const client = new URL(origin).protocol === "https:" ? https : http;
   const headers = {
+    ...more,
     host,
     ...WHO,
     connection: "Upgrade",

@@ -5,7 +5,9 @@ import type { APIPromise } from "@vercel/sdk/types/async.js";
 import { request as sendStream } from "undici";
 import type { Clock } from "../../foundation/clock.ts";
 import { AppError, messageOf } from "../../foundation/errors.ts";
-import { failureOf, refusalOf } from "./vercel-failures.ts";
+import { randomShare } from "../../foundation/ids.ts";
+import { failureOf, refusalOf, retryAfterMs } from "./vercel-failures.ts";
+import { forgetfulMemory, type VercelMemory } from "./vercel-memory.ts";
 
 export type VercelOptions = {
   /** Base URL of the API: `https://api.vercel.com`, or the dock's. */
@@ -18,6 +20,16 @@ export type VercelOptions = {
   readonly publicScheme: "http" | "https";
   /** Null: the scheme's own port. */
   readonly publicPort: number | null;
+  /** Secret by which probes pass Vercel's deployment protection. Null: the project's own, read from the API. */
+  readonly bypass?: string | null;
+};
+
+export type VercelDeps = {
+  readonly clock: Clock;
+  /** What must survive us. Default: nothing does. */
+  readonly memory?: VercelMemory;
+  /** 0 to 1, anew at each call: so that several control planes do not come back in step. */
+  readonly jitter?: () => number;
 };
 
 /** Per-call limits. `deadlineMs` covers all attempts; only a read may be attempted more than once. */
@@ -35,6 +47,7 @@ export type SdkOptions = { signal: AbortSignal; retries: { strategy: "none" } };
 export type VercelClient = {
   readonly options: VercelOptions;
   readonly clock: Clock;
+  readonly memory: VercelMemory;
   /** A call that the SDK can express. */
   sdk(
     make: (core: VercelCore, options: SdkOptions) => APIPromise<unknown>,
@@ -50,6 +63,8 @@ export type VercelClient = {
     request: { path: string; headers: Record<string, string>; body: Readable },
     call: CallOptions,
   ): Promise<VercelAnswer>;
+  /** Cuts a secret that was learnt later out of all messages. */
+  keepSecret(secret: string): void;
   /** A call whose answer is a stream. No deadline but the caller's signal. */
   stream(request: { path: string; query: Record<string, string> }, signal: AbortSignal): Promise<Response>;
 };
@@ -63,7 +78,10 @@ const LONGEST_RETRY_AFTER_MS = 5_000;
 /** A JSON answer larger than this is not one that we asked for. */
 const MAX_ANSWER_BYTES = 32 * 2 ** 20;
 
-export function createVercelClient(deps: { clock: Clock }, options: VercelOptions): VercelClient {
+export function createVercelClient(deps: VercelDeps, options: VercelOptions): VercelClient {
+  const { clock, memory = forgetfulMemory(), jitter = randomShare } = deps;
+  const secrets = [options.token, ...(options.bypass ? [options.bypass] : [])];
+  const trying = { clock, jitter, secrets };
   const bodies = new WeakMap<Response, string>();
   const httpClient = new HTTPClient({
     fetcher: async (input, init) => {
@@ -78,15 +96,17 @@ export function createVercelClient(deps: { clock: Clock }, options: VercelOption
 
   return {
     options,
-    clock: deps.clock,
+    clock,
+    memory,
+    keepSecret: (secret) => void (secrets.includes(secret) || secrets.push(secret)),
     sdk: (make, call) =>
-      attempt(deps.clock, call, async (signal) => {
+      attempt(trying, call, async (signal) => {
         const [result, made] = await make(core, { signal, retries: { strategy: "none" } }).$inspect();
         if (made.response === undefined) throw errorIn(result);
         return toAnswer(made.response, bodies.get(made.response) ?? "");
       }),
     json: (request, call) =>
-      attempt(deps.clock, call, async (signal) => {
+      attempt(trying, call, async (signal) => {
         const response = await fetch(urlOf(options, request), {
           method: request.method,
           headers: { authorization: `Bearer ${options.token}`, "content-type": "application/json" },
@@ -96,7 +116,7 @@ export function createVercelClient(deps: { clock: Clock }, options: VercelOption
         return toAnswer(response, await readText(response));
       }),
     upload: (request, call) =>
-      attempt(deps.clock, call, async (signal) => {
+      attempt(trying, call, async (signal) => {
         const response = await sendStream(urlOf(options, request), {
           method: "POST",
           headers: { authorization: `Bearer ${options.token}`, ...request.headers },
@@ -104,14 +124,18 @@ export function createVercelClient(deps: { clock: Clock }, options: VercelOption
           signal,
         });
         const body = parseJson(await response.body.text());
-        return { status: response.statusCode, headers: new Headers(), body };
+        return { status: response.statusCode, headers: headersOf(response.headers), body };
       }),
     stream: async (request, signal) => {
       const response = await fetch(urlOf(options, request), {
         headers: { authorization: `Bearer ${options.token}` },
         signal,
-      }).catch((error: unknown) => Promise.reject(failureOf(error, signal)));
-      if (!response.ok) throw refusalOf(toAnswer(response, await readText(response)));
+      }).catch((error: unknown) => Promise.reject(failureOf(error, signal, secrets)));
+      if (!response.ok)
+        throw refusalOf(toAnswer(response, await readText(response)), {
+          secrets,
+          nowMs: clock.now().getTime(),
+        });
       return response;
     },
   };
@@ -122,24 +146,31 @@ export function scopeOf(client: VercelClient): { teamId?: string } {
   return client.options.team === null ? {} : { teamId: client.options.team };
 }
 
+type Trying = { readonly clock: Clock; readonly jitter: () => number; readonly secrets: readonly string[] };
+
 async function attempt(
-  clock: Clock,
+  trying: Trying,
   call: CallOptions,
   once: (signal: AbortSignal) => Promise<VercelAnswer>,
 ): Promise<VercelAnswer> {
+  const { clock, jitter, secrets } = trying;
   const deadlineMs = call.deadlineMs ?? (call.read ? READ_DEADLINE_MS : WRITE_DEADLINE_MS);
   const signal = AbortSignal.any([call.signal, AbortSignal.timeout(deadlineMs)]);
   const attempts = call.read ? READ_ATTEMPTS : 1;
   for (let count = 1; ; count++) {
-    const { answer, error } = await settle(once, signal, call.signal);
+    const { answer, error } = await settle(once, signal, call.signal, secrets);
     if (answer && answer.status < 400) return answer;
-    const failure = answer ? refusalOf(answer) : (error ?? failureOf(null, call.signal));
-    const waitMs = retryAfterMs(answer) ?? FIRST_BACKOFF_MS * 2 ** (count - 1);
-    const hopeful = failure.code === "upstream" && waitMs <= LONGEST_RETRY_AFTER_MS && !signal.aborted;
-    if (count >= attempts || !hopeful) throw failure;
+    const nowMs = clock.now().getTime();
+    const failure = answer
+      ? refusalOf(answer, { secrets, nowMs })
+      : (error ?? failureOf(null, call.signal, secrets));
+    const asked = answer?.status === 429 ? retryAfterMs(answer, nowMs) : null;
+    const waitMs = asked === null ? FIRST_BACKOFF_MS * 2 ** (count - 1) : asked * (1 + jitter() / 4);
+    const isPassing = failure.code === "unavailable" || failure.code === "rate_limited";
+    if (count >= attempts || !isPassing || waitMs > LONGEST_RETRY_AFTER_MS || signal.aborted) throw failure;
     await clock
       .sleep(waitMs, signal)
-      .catch((reason: unknown) => Promise.reject(failureOf(reason, call.signal)));
+      .catch((reason: unknown) => Promise.reject(failureOf(reason, call.signal, secrets)));
   }
 }
 
@@ -147,19 +178,19 @@ async function settle(
   once: (signal: AbortSignal) => Promise<VercelAnswer>,
   signal: AbortSignal,
   callers: AbortSignal,
+  secrets: readonly string[],
 ): Promise<{ answer?: VercelAnswer; error?: AppError }> {
   try {
     return { answer: await once(signal) };
   } catch (error) {
-    return { error: error instanceof AppError ? error : failureOf(error, callers) };
+    return { error: error instanceof AppError ? error : failureOf(error, callers, secrets) };
   }
 }
 
-/** Milliseconds of a `Retry-After` in seconds; dates are not sent by this API. */
-function retryAfterMs(answer: VercelAnswer | undefined): number | null {
-  if (answer?.status !== 429) return null;
-  const seconds = Number(answer.headers.get("retry-after"));
-  return Number.isFinite(seconds) && seconds > 0 ? seconds * 1_000 : null;
+function headersOf(raw: Readonly<Record<string, string | string[] | undefined>>): Headers {
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(raw)) if (typeof value === "string") headers.set(name, value);
+  return headers;
 }
 
 function toAnswer(response: Response, text: string): VercelAnswer {

@@ -1,7 +1,7 @@
 import type { Place } from "../../targets/target.ts";
 import { HoldAnswer } from "./vercel-answers.ts";
 import type { VercelClient } from "./vercel-client.ts";
-import { unlessStatus } from "./vercel-failures.ts";
+import { readAnswer, unlessStatus } from "./vercel-failures.ts";
 import { hostOf } from "./vercel-hosts.ts";
 import { STAGING } from "./vercel-projects.ts";
 
@@ -17,7 +17,7 @@ export async function hold(
   const body = { ...whichOf(client, place), maxMs: limits.maxMs, maxRequests: limits.maxRequests };
   const answer = await unlessStatus(ABSENT, () => post(client, place, "hold", body, signal), null);
   if (answer === null) return "unsupported";
-  return { inFlight: HoldAnswer.parse(answer.body).inFlight };
+  return { inFlight: readAnswer(HoldAnswer, answer).inFlight };
 }
 
 export async function unhold(client: VercelClient, place: Place, signal: AbortSignal): Promise<void> {

@@ -26,7 +26,7 @@ export async function* readLogs(
       if (event !== null) yield event;
     }
   } catch (error) {
-    throw failureOf(error, signal);
+    throw failureOf(error, signal, [client.options.token]);
   }
 }
 

@@ -1,22 +1,29 @@
+import { deploymentsGetDeployment } from "@vercel/sdk/funcs/deploymentsGetDeployment.js";
 import { projectsRequestPromote } from "@vercel/sdk/funcs/projectsRequestPromote.js";
-import { projectsUpdateProject } from "@vercel/sdk/funcs/projectsUpdateProject.js";
 import * as approval from "@vercel/sdk/funcs/rollingReleaseApproveRollingReleaseStage.js";
 import { rollingReleaseCompleteRollingRelease } from "@vercel/sdk/funcs/rollingReleaseCompleteRollingRelease.js";
 import { rollingReleaseStartRollingRelease } from "@vercel/sdk/funcs/rollingReleaseStartRollingRelease.js";
 import { AppError } from "../../foundation/errors.ts";
 import type { TrafficShift as Change, Place } from "../../targets/target.ts";
+import { DeploymentAnswer } from "./vercel-answers.ts";
+import { keepAutoAssign, restoreAutoAssign } from "./vercel-auto-assign.ts";
+import { report } from "./vercel-checks.ts";
 import { scopeOf, type VercelClient } from "./vercel-client.ts";
-import { unlessStatus } from "./vercel-failures.ts";
+import type { Domains } from "./vercel-domains.ts";
+import { readAnswer, unlessStatus } from "./vercel-failures.ts";
 import { readProject } from "./vercel-projects.ts";
+import { restoreTemplate, useTemplate } from "./vercel-release-template.ts";
 import { type ActiveRelease, assignHost, readAliasOwner, readRelease } from "./vercel-traffic.ts";
 
 /** How long a promotion may take to show in the aliases; the usual time is seconds. */
 const PROMOTION_DEADLINE_MS = 60_000;
-const PROMOTION_POLL_MS = 100;
+/** Often at first, since the usual time is short; later less, since each look is two requests of a rate limit. */
+const PROMOTION_POLL_MS = { first: 100, factor: 1.5, longest: 2_000 } as const;
 
 /** Gives `to` its weight. Production splits by rolling releases; elsewhere a host has one owner. */
 export async function shiftTraffic(
   client: VercelClient,
+  domains: Domains,
   change: Change,
   signal: AbortSignal,
 ): Promise<"done" | "unsupported"> {
@@ -30,8 +37,11 @@ export async function shiftTraffic(
   const release = await readRelease(client, place, signal);
   if (release !== null && release.canary !== to) throw otherRelease(release);
   if (weight < 100) return raiseCanary(client, change, release, signal);
+  const [main = ""] = await domains(place, signal);
+  const owner = await readAliasOwner(client, main, signal);
   if (release !== null) await completeRelease(client, change, signal);
-  else await promote(client, change, signal);
+  else if (owner !== to) await promote(client, change, main, signal);
+  await tidyUp(client, place, signal);
   return "done";
 }
 
@@ -110,29 +120,8 @@ async function startRelease(
   const { place, to, steps } = change;
   // Nothing to split with: a first release has no predecessor.
   if (change.from === null) return "unsupported";
-  const last = steps.length - 1;
-  const configured = await unlessStatus(
-    [402, 403, 404],
-    () =>
-      // Not through the SDK: its method has no request body.
-      client.json(
-        {
-          method: "PATCH",
-          path: `/v1/projects/${encodeURIComponent(place.targetProjectId)}/rolling-release/config`,
-          body: {
-            enabled: true,
-            advancementType: "manual-approval",
-            stages: steps.map((targetPercentage, index) => ({
-              targetPercentage,
-              requireApproval: index < last,
-            })),
-          },
-        },
-        { signal },
-      ),
-    "unsupported" as const,
-  );
-  if (configured === "unsupported") return "unsupported";
+  await requireProduction(client, change, signal);
+  if ((await useTemplate(client, place, steps, signal)) === "unsupported") return "unsupported";
   const request = {
     idOrName: place.targetProjectId,
     ...scopeOf(client),
@@ -150,7 +139,10 @@ async function startRelease(
   );
 }
 
+/** Its end is a promotion, which flips what the team has set as any other does. */
 async function completeRelease(client: VercelClient, change: Change, signal: AbortSignal): Promise<void> {
+  const project = await readProject(client, change.place.targetProjectId, signal);
+  await keepAutoAssign(client, change.place, project, true);
   const request = {
     idOrName: change.place.targetProjectId,
     ...scopeOf(client),
@@ -159,49 +151,86 @@ async function completeRelease(client: VercelClient, change: Change, signal: Abo
   await client.sdk((core, options) => rollingReleaseCompleteRollingRelease(core, request, options), {
     signal,
   });
-  await confirm(client, change, signal);
+}
+
+/** Puts back what the team had, once all traffic is moved. */
+export async function tidyUp(client: VercelClient, place: Place, signal: AbortSignal): Promise<void> {
+  const { restoringSince } = await client.memory.read(place.targetProjectId);
+  if (restoringSince !== null) await restoreAutoAssign(client, place, signal);
+  await restoreTemplate(client, place, signal);
+}
+
+/** Moves production's domains to a staged deployment: a pointer, nothing is built. */
+async function promote(
+  client: VercelClient,
+  change: Change,
+  main: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const { place, to } = change;
+  const project = await requireProduction(client, change, signal);
+  await keepAutoAssign(client, place, project, true);
+  // Our own gate was passed before: its check at the platform, if there is one, must not hold the domains.
+  const verdict = { targetDeploymentId: to, state: "succeeded", text: "Healthy.", detailsUrl: null } as const;
+  await report(client, place.targetProjectId, verdict, signal);
+  const request = { projectId: place.targetProjectId, deploymentId: to, ...scopeOf(client) };
+  await client.sdk((core, options) => projectsRequestPromote(core, request, options), { signal });
+  await confirm(client, change, main, signal);
 }
 
 /**
- * Moves production's domains to a staged deployment. A promotion switches `autoAssignCustomDomains` on, also where the
- * team keeps it off, so a flag that was off before is put back; unless a rollback had switched it off, which
- * a promotion is meant to end.
+ * What Vercel does when a preview is promoted is a rebuild with other variables: not what was proven, and not at once.
+ * @throws AppError `unprocessable` unless `to` was built for production.
  */
-async function promote(client: VercelClient, change: Change, signal: AbortSignal): Promise<void> {
-  const { place, to } = change;
-  const [owner, project] = await Promise.all([
-    readAliasOwner(client, place, signal),
+async function requireProduction(client: VercelClient, { place, to }: Change, signal: AbortSignal) {
+  const [answer, project] = await Promise.all([
+    client.sdk(
+      (core, options) => deploymentsGetDeployment(core, { idOrUrl: to, ...scopeOf(client) }, options),
+      { signal, read: true },
+    ),
     readProject(client, place.targetProjectId, signal),
   ]);
-  if (owner === to) return;
-  const keptOff = project?.autoAssignCustomDomains === false && project.lastAliasRequest?.type !== "rollback";
-  const request = { projectId: place.targetProjectId, deploymentId: to, ...scopeOf(client) };
-  await client.sdk((core, options) => projectsRequestPromote(core, request, options), { signal });
-  await confirm(client, change, signal);
-  if (!keptOff) return;
-  const restore = {
-    idOrName: place.targetProjectId,
-    ...scopeOf(client),
-    requestBody: { autoAssignCustomDomains: false },
-  };
-  await client.sdk((core, options) => projectsUpdateProject(core, restore, options), { signal });
+  const { target } = readAnswer(DeploymentAnswer, answer);
+  if (target === "production") return project;
+  throw new AppError(
+    "unprocessable",
+    `${to} was built as a ${target ?? "preview"} deployment: to promote it, Vercel would build it anew, and that ` +
+      "build would be neither instant nor the one that was checked.",
+    { hint: "Deploy the same commit to production; it is built for it, checked, and then promoted." },
+  );
 }
 
-/** An accepted promotion is a promise; it is done when production's host points to the deployment. */
-async function confirm(client: VercelClient, { place, to }: Change, signal: AbortSignal): Promise<void> {
+/**
+ * An accepted promotion is a promise; it is done when production's domain points to the deployment. Where the team
+ * uses rolling releases itself, the platform makes a release of it: that is completed, as all traffic was asked for.
+ */
+async function confirm(
+  client: VercelClient,
+  change: Change,
+  main: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const { place, to } = change;
   const deadline = client.clock.monotonicMs() + PROMOTION_DEADLINE_MS;
-  while ((await readAliasOwner(client, place, signal)) !== to) {
-    const job = (await readProject(client, place.targetProjectId, signal))?.lastAliasRequest;
+  let waitMs: number = PROMOTION_POLL_MS.first;
+  while ((await readAliasOwner(client, main, signal)) !== to) {
+    const [project, release] = await Promise.all([
+      readProject(client, place.targetProjectId, signal),
+      readRelease(client, place, signal),
+    ]);
+    if (release?.canary === to) await completeRelease(client, change, signal);
+    const job = project?.lastAliasRequest;
     if (job?.toDeploymentId === to && job.jobStatus === "failed") {
       throw new AppError("upstream", `The platform could not move production's domains to ${to}.`, {
         hint: "Look at the project's domains at the platform; Signalbox tries again by itself.",
       });
     }
     if (client.clock.monotonicMs() >= deadline) {
-      throw new AppError("upstream", `${to} was promoted, but production still shows another after 60 s.`, {
+      throw new AppError("upstream", `${to} was promoted, but ${main} still shows another after 60 s.`, {
         hint: "The platform may be queueing it behind another change; Signalbox looks again by itself.",
       });
     }
-    await client.clock.sleep(PROMOTION_POLL_MS, signal);
+    await client.clock.sleep(waitMs, signal);
+    waitMs = Math.min(PROMOTION_POLL_MS.longest, waitMs * PROMOTION_POLL_MS.factor);
   }
 }

@@ -6,9 +6,16 @@ import { rollingReleaseGetRollingRelease } from "@vercel/sdk/funcs/rollingReleas
 import { AppError } from "../../foundation/errors.ts";
 import type { Place, Traffic } from "../../targets/target.ts";
 import { AliasAnswer, RollingReleaseAnswer } from "./vercel-answers.ts";
+import { keepAutoAssign } from "./vercel-auto-assign.ts";
 import { scopeOf, type VercelClient } from "./vercel-client.ts";
-import { unlessStatus } from "./vercel-failures.ts";
+import type { Domains } from "./vercel-domains.ts";
+import { readAnswer, unlessStatus } from "./vercel-failures.ts";
 import { hostOf } from "./vercel-hosts.ts";
+import { readProject } from "./vercel-projects.ts";
+import { restoreTemplate } from "./vercel-release-template.ts";
+
+/** So long a rollback waits for what is only worth keeping. */
+const KEEP_LIMIT_MS = 2_000;
 
 /** An active rolling release: `canary` gets `percent` of production, `current` the rest. */
 export type ActiveRelease = {
@@ -20,10 +27,15 @@ export type ActiveRelease = {
 };
 
 /** Who serves the place: an active rolling release's split (production only), else the owner of the host's alias. */
-export async function readTraffic(client: VercelClient, place: Place, signal: AbortSignal): Promise<Traffic> {
+export async function readTraffic(
+  client: VercelClient,
+  domains: Domains,
+  place: Place,
+  signal: AbortSignal,
+): Promise<Traffic> {
   const [release, owner] = await Promise.all([
     place.environment === "production" ? readRelease(client, place, signal) : null,
-    readAliasOwner(client, place, signal),
+    domains(place, signal).then(([main = ""]) => readAliasOwner(client, main, signal)),
   ]);
   if (release === null) return owner === null ? {} : { [owner]: 100 };
   if (release.current === null || release.percent >= 100) return { [release.canary]: 100 };
@@ -50,7 +62,7 @@ export async function readRelease(
       ),
     null,
   );
-  const release = answer === null ? null : RollingReleaseAnswer.parse(answer.body).rollingRelease;
+  const release = answer === null ? null : readAnswer(RollingReleaseAnswer, answer).rollingRelease;
   if (!release?.canaryDeployment || release.state !== "ACTIVE") return null;
   return {
     current: release.currentDeployment?.id ?? null,
@@ -61,19 +73,19 @@ export async function readRelease(
   };
 }
 
-/** The deployment that the place's host points to; null when it points to none. */
+/** The deployment that a host points to; null when it points to none. */
 export async function readAliasOwner(
   client: VercelClient,
-  place: Place,
+  host: string,
   signal: AbortSignal,
 ): Promise<string | null> {
-  const request = { idOrAlias: hostOf(place, client.options.domain), ...scopeOf(client) };
+  const request = { idOrAlias: host, ...scopeOf(client) };
   const answer = await unlessStatus(
     [404],
     () => client.sdk((core, options) => aliasesGetAlias(core, request, options), { signal, read: true }),
     null,
   );
-  return answer === null ? null : (AliasAnswer.parse(answer.body).deploymentId ?? null);
+  return answer === null ? null : (readAnswer(AliasAnswer, answer).deploymentId ?? null);
 }
 
 /** Points the place's host at a deployment. Idempotent. */
@@ -110,23 +122,37 @@ export async function vacate(client: VercelClient, place: Place, signal: AbortSi
  * All traffic back to `to` by a single request: an instant rollback in production (it also aborts an active rolling
  * release), a moved alias elsewhere.
  *
- * Production stays *pinned* afterwards, as after every instant rollback of the platform: `autoAssignCustomDomains` is
- * false until the next promotion, so that a push through Vercel's own git integration cannot undo the rollback.
+ * Production stays *pinned* afterwards, see `vercel-auto-assign.ts`. What is only kept for later may not hold it up.
  */
 export async function rollBack(
   client: VercelClient,
+  domains: Domains,
   change: { place: Place; from: string; to: string },
   signal: AbortSignal,
 ): Promise<void> {
   const { place, to } = change;
   if (place.environment !== "production") return assignHost(client, place, to, signal);
+  await keepBeforeRollback(client, place, signal);
   const request = { projectId: place.targetProjectId, deploymentId: to, ...scopeOf(client) };
   try {
     await client.sdk((core, options) => projectsRequestRollback(core, request, options), { signal });
   } catch (error) {
     // The platform refuses to roll back to what already serves; a repeated call must not fail for that.
     if (!(error instanceof AppError) || error.code !== "unprocessable") throw error;
-    const traffic = await readTraffic(client, place, signal);
+    const traffic = await readTraffic(client, domains, place, signal);
     if (traffic[to] !== 100) throw error;
   }
+  // A promotion that was cut short has nothing to put back any more: it is off now, and pinned.
+  await client.memory.write(place.targetProjectId, { restoringSince: null });
+  // The traffic is back. What is left of the template the watch tidies up, so its failure is none of a rollback.
+  await restoreTemplate(client, place, signal).catch(() => {});
+}
+
+/** Known from earlier, nobody is asked: a rollback is one request then. */
+async function keepBeforeRollback(client: VercelClient, place: Place, signal: AbortSignal): Promise<void> {
+  const { autoAssign } = await client.memory.read(place.targetProjectId);
+  if (autoAssign !== null) return;
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(KEEP_LIMIT_MS)]);
+  const project = await readProject(client, place.targetProjectId, limit).catch(() => null);
+  if (project !== null) await keepAutoAssign(client, place, project, false);
 }

@@ -1,0 +1,89 @@
+import { messageOf } from "../foundation/errors.ts";
+import type { OutsideDeps } from "./deps.ts";
+import { look } from "./look.ts";
+import { watchedProjects } from "./queries.ts";
+
+export type Watcher = {
+  /** Looks at a project now; one that is being looked at is looked at again afterwards. */
+  wake(projectId: string): void;
+  close(): Promise<void>;
+};
+
+export type WatcherOptions = {
+  readonly everyMs?: number;
+  /** 0 to 1, anew for each round: so that several control planes do not ask the target in step. */
+  readonly jitter: () => number;
+};
+
+const EVERY_MS = 60_000;
+const AGAIN_MS = 2_000;
+/** Another control plane looks, perhaps from before what woke us. */
+const BUSY_MS = 500;
+const BUSY_TRIES = 20;
+
+/** Looks at every project with a production each minute, and at one at once when it is woken. */
+export function startWatcher(deps: Omit<OutsideDeps, "wake">, options: WatcherOptions): Watcher {
+  const stop = new AbortController();
+  const { signal } = stop;
+  const running = new Map<string, { again: boolean; done: Promise<void> }>();
+  const everyMs = options.everyMs ?? EVERY_MS;
+
+  function wake(projectId: string): void {
+    const run = running.get(projectId);
+    if (run) {
+      run.again = true;
+      return;
+    }
+    if (signal.aborted) return;
+    const started = { again: false, done: Promise.resolve() };
+    running.set(projectId, started);
+    started.done = lookAtAll(projectId).finally(() => {
+      running.delete(projectId);
+      if (started.again) wake(projectId);
+    });
+  }
+
+  async function lookAtAll(projectId: string): Promise<void> {
+    try {
+      for (const watched of await watchedProjects(deps.db, projectId)) {
+        for (let tries = 0; tries < BUSY_TRIES; tries++) {
+          const looked = await look({ ...deps, wake }, watched, signal);
+          if (looked?.again)
+            void deps.clock.sleep(AGAIN_MS, signal).then(
+              () => wake(projectId),
+              () => {},
+            );
+          if (looked !== null) break;
+          await deps.clock.sleep(BUSY_MS, signal);
+        }
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      deps.log.warn({ projectId, reason: messageOf(error) }, "what others did could not be looked at");
+    }
+  }
+
+  async function rounds(): Promise<void> {
+    while (!signal.aborted) {
+      await deps.clock.sleep(everyMs * (0.8 + 0.4 * options.jitter()), signal);
+      const all = await watchedProjects(deps.db).catch((error) => {
+        deps.log.warn({ reason: messageOf(error) }, "the projects to look at could not be read");
+        return [];
+      });
+      // One after the other: the target's rate limit is for all of them together.
+      for (const id of new Set(all.map(({ projectId }) => projectId))) {
+        wake(id);
+        await running.get(id)?.done;
+      }
+    }
+  }
+
+  const ended = rounds().catch(() => {});
+  return {
+    wake,
+    async close() {
+      stop.abort(new Error("shutting down"));
+      await Promise.all([ended, ...[...running.values()].map(({ done }) => done)]);
+    },
+  };
+}
