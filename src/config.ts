@@ -37,6 +37,8 @@ const Environment = z.object({
   SIGNALBOX_BUILD_TIMEOUT_S: z.coerce.number().int().positive().default(2_700),
   SIGNALBOX_BUILD_MEMORY_MB: z.coerce.number().int().positive().default(4_096),
   SIGNALBOX_BUILD_DISK_MB: z.coerce.number().int().positive().default(10_240),
+  /** The official `vercel` program, for `vercel build`. Default: the one on PATH. `none`: the dock builds itself. */
+  SIGNALBOX_VERCEL_CLI: z.string().optional(),
   SIGNALBOX_BUILD_CONCURRENCY: z.coerce.number().int().min(1).max(64).default(2),
 });
 
@@ -71,6 +73,8 @@ export type Config = {
     readonly diskBytes: number;
     readonly concurrency: number;
   };
+  /** Absolute path of the `vercel` program that builds; null: look on the path; `none`: do not use it. */
+  readonly vercelCli: string | null;
   /**
    * Proxy and certificate settings of this machine, passed on to builds and git, which need them to reach a registry.
    */
@@ -122,9 +126,14 @@ export function readConfig(env: NodeJS.ProcessEnv, cwd: string): Config {
       diskBytes: e.SIGNALBOX_BUILD_DISK_MB * 2 ** 20,
       concurrency: e.SIGNALBOX_BUILD_CONCURRENCY,
     },
+    vercelCli: vercelCli(e.SIGNALBOX_VERCEL_CLI, cwd),
     networkEnv: networkSettings(env),
     path: env.PATH ?? "/usr/local/bin:/usr/bin:/bin",
   };
+}
+
+function vercelCli(setting: string | undefined, cwd: string): Config["vercelCli"] {
+  return setting === undefined || setting === "none" ? (setting ?? null) : resolve(cwd, setting);
 }
 
 const NETWORK_VARIABLES = [

@@ -10,6 +10,7 @@ import { createLog, type Log } from "./foundation/log.ts";
 import { dockDir, dockOptions, gatewayOptions, requireDatabaseUrl } from "./process-options.ts";
 import {
   type ChildMessage,
+  dockAccess,
   down,
   type Running,
   readSecrets,
@@ -63,6 +64,7 @@ async function main(argv: readonly string[]): Promise<void> {
       return running;
     },
     down: () => down({ config, clock: systemClock, stopApps: () => stopApps(config) }),
+    dockAccess: () => dockAccess(config.dir),
   });
   await foreground;
   process.exit(exitCode);

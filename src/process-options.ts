@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { Config } from "./config.ts";
+import { vercelOnPath } from "./dock/build/vercel-cli.ts";
 import type { startDock } from "./dock/index.ts";
 import { systemClock } from "./foundation/clock.ts";
 import { AppError } from "./foundation/errors.ts";
@@ -48,7 +49,9 @@ export function dockOptions(config: Config, secrets: Secrets, log: Log): Paramet
     secretKey: join(dockDir(config), "secret.key"),
     buildLimits: config.build,
     networkEnv: config.networkEnv,
+    allowNetworks: config.allowNetworks,
     path: config.path,
+    vercelCli: config.vercelCli === "none" ? null : (config.vercelCli ?? vercelOnPath(config.path)),
     clock: systemClock,
     ids: randomIds,
     log,

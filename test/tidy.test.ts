@@ -58,7 +58,7 @@ const BANNED: readonly Rule[] = [
 const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   foundation: [],
   routing: [],
-  gateway: ["foundation"],
+  gateway: ["foundation", "routing"],
   dock: ["foundation", "gateway", "routing"],
   cli: ["foundation", "config.ts"],
   providers: [
@@ -170,7 +170,7 @@ function mayImport(from: string, to: string): string | null {
   if (allowed)
     return allowed.includes(other) ? null : `${folder}/ may import ${allowed.join(", ") || "nothing"}`;
   if (other === "foundation") return null;
-  if (["providers", "dock", "gateway", "cli"].includes(other) || other.endsWith(".ts"))
+  if (["providers", "dock", "gateway", "routing", "cli"].includes(other) || other.endsWith(".ts"))
     return "a domain may not";
   const isPort = /^src\/(targets|sources)\/\w+\.ts$/.test(to);
   return /\/index\.ts$/.test(to) || isPort ? null : "another domain is imported through its index.ts";

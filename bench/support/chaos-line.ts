@@ -39,44 +39,48 @@ export type LineRecord = {
   rollbacksRefused: number;
 };
 
-/** Longest wait for one deployment to settle, process deaths included; one that takes longer is stuck. */
-const SETTLE_WITHIN_MS = 120_000;
+/** Where a run takes place. */
+export type Place = Instance & {
+  /** Longest wait for one deployment to settle, process deaths included; one that takes longer is stuck. */
+  readonly settleWithinMs: number;
+};
+
 const RETRY_MS = 50;
 
 /** Deploys `versions` one after another; in between a rollback, now and then in the middle of a deployment. */
 export async function workLine(
-  instance: Instance,
+  place: Place,
   line: Line,
   versions: readonly string[],
   record: LineRecord,
   random: Random,
 ): Promise<void> {
   for (const version of versions) {
-    const story = await announce(instance, line, version);
+    const story = await announce(place, line, version);
     record.stories.push(story);
     const interrupts = random.next() < 0.2;
     if (interrupts) {
-      await untilState(instance, story.id, (deployment) => deployment.state !== "queued");
-      await rollBack(instance, line, record);
+      await untilState(place, story.id, (deployment) => deployment.state !== "queued");
+      await rollBack(place, line, record);
     }
-    story.ended = await untilState(instance, story.id, isTerminal);
+    story.ended = await untilState(place, story.id, isTerminal);
     if (story.ended === null) return;
-    await compareTraffic(instance, line, record);
+    await compareTraffic(place, line, record);
     if (!interrupts && random.next() < 0.3) {
-      await rollBack(instance, line, record);
-      await compareTraffic(instance, line, record);
+      await rollBack(place, line, record);
+      await compareTraffic(place, line, record);
     }
   }
 }
 
 /** Sends a version and triggers it; like any client it repeats what got no answer, under the same key. */
-export async function announce(instance: Instance, line: Line, version: string): Promise<Story> {
+export async function announce(place: Place, line: Line, version: string): Promise<Story> {
   const key = randomUUID();
-  const { api } = instance;
-  const { tree } = await untilDone(() => api.sendTree(line.project, filesOf(line, version)));
+  const { api } = place;
+  const { tree } = await untilDone(place, () => api.sendTree(line.project, filesOf(line, version)));
   const { project } = line;
   const request = { environment: "production", project, message: version, source: { tree } } as const;
-  const { deploymentId } = await untilDone(() => api.trigger(request, key));
+  const { deploymentId } = await untilDone(place, () => api.trigger(request, key));
   return { line, version, id: deploymentId, ended: null };
 }
 
@@ -97,12 +101,11 @@ http.createServer((_, answer) => answer.end("${version}")).listen(process.env.PO
 
 /** The deployment once `done`; null when that takes too long. An API that is away meanwhile is asked again. */
 export async function untilState(
-  { api, url, token }: Instance,
+  { api, url, token, settleWithinMs }: Place,
   id: string,
   done: (deployment: Deployment) => boolean,
-  withinMs = SETTLE_WITHIN_MS,
 ): Promise<Deployment | null> {
-  const giveUpAt = performance.now() + withinMs;
+  const giveUpAt = performance.now() + settleWithinMs;
   while (performance.now() < giveUpAt) {
     const found = await api.status(id, Number.MAX_SAFE_INTEGER).catch(() => null);
     if (found && done(found.deployment)) return found.deployment;
@@ -127,8 +130,8 @@ async function promote(url: string, token: string, id: string): Promise<void> {
   await fetch(`${url}/api/deploy/promote/${id}`, init).catch(() => null);
 }
 
-async function untilDone<T>(call: () => Promise<T>): Promise<T> {
-  const giveUpAt = performance.now() + SETTLE_WITHIN_MS;
+async function untilDone<T>({ settleWithinMs }: Place, call: () => Promise<T>): Promise<T> {
+  const giveUpAt = performance.now() + settleWithinMs;
   for (;;) {
     try {
       return await call();
@@ -140,9 +143,13 @@ async function untilDone<T>(call: () => Promise<T>): Promise<T> {
 }
 
 /** To the previous good one, repeated under its key until the API says yes or no. */
-async function rollBack({ url, token }: Instance, line: Line, record: LineRecord): Promise<void> {
+async function rollBack(
+  { url, token, settleWithinMs }: Place,
+  line: Line,
+  record: LineRecord,
+): Promise<void> {
   const key = randomUUID();
-  const giveUpAt = performance.now() + SETTLE_WITHIN_MS;
+  const giveUpAt = performance.now() + settleWithinMs;
   while (performance.now() < giveUpAt) {
     const answer = await fetch(`${url}/api/deploy/rollback`, {
       method: "POST",
@@ -165,17 +172,17 @@ async function rollBack({ url, token }: Instance, line: Line, record: LineRecord
     }
     await sleep(RETRY_MS);
   }
-  throw new Error(`No answer to a rollback of ${line.project} within ${SETTLE_WITHIN_MS} ms.`);
+  throw new Error(`No answer to a rollback of ${line.project} within ${settleWithinMs} ms.`);
 }
 
 /** With nothing under way in the line: the first answer that a stranger gets must be of the one row that is live. */
-export async function compareTraffic(instance: Instance, line: Line, record: LineRecord): Promise<void> {
+export async function compareTraffic(place: Place, line: Line, record: LineRecord): Promise<void> {
   const { project } = line;
-  const live = await untilDone(() => instance.api.list(`project=${project}&state=live`));
+  const live = await untilDone(place, () => place.api.list(`project=${project}&state=live`));
   if (live.length !== 1) record.wrongTraffic.push(`${project} has ${live.length} live deployments`);
-  const giveUpAt = performance.now() + SETTLE_WITHIN_MS;
+  const giveUpAt = performance.now() + place.settleWithinMs;
   while (performance.now() < giveUpAt) {
-    const answer = await visitOnce(instance.gatewayPort, project);
+    const answer = await visitOnce(place.gatewayPort, project);
     if (answer.status === 200) {
       const expected = live[0]?.message;
       if (answer.body !== expected) {
@@ -185,5 +192,5 @@ export async function compareTraffic(instance: Instance, line: Line, record: Lin
     }
     await sleep(RETRY_MS);
   }
-  record.wrongTraffic.push(`${project} did not answer 200 within ${SETTLE_WITHIN_MS} ms`);
+  record.wrongTraffic.push(`${project} did not answer 200 within ${place.settleWithinMs} ms`);
 }

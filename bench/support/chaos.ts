@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { assertLive, isTerminal } from "./api.ts";
+import { assertLive, type Deployment, isTerminal } from "./api.ts";
 import { classOf, enteredAt, type Kill, tally, twoLive, type Victim } from "./chaos-judge.ts";
 import {
   announce,
   compareTraffic,
   LINES,
   type LineRecord,
+  type Place,
   type Story,
   untilState,
   workLine,
@@ -26,6 +27,8 @@ export type ChaosOptions = {
   /** A kill comes after at most this many further requests of the visitors: moments that depend on no clock. */
   readonly requestsBetween: number;
   readonly visitors: number;
+  /** A deployment that takes longer is stuck. Default 120,000: a machine that has this run for itself. */
+  readonly settleWithinMs?: number;
   readonly say: (line: string) => void;
 };
 
@@ -38,10 +41,11 @@ export type ChaosReport = Awaited<ReturnType<typeof runChaos>>;
  * moments; then compares what clients were promised, what the rows say and what visitors saw.
  */
 export async function runChaos(instance: Instance, options: ChaosOptions) {
+  const place: Place = { ...instance, settleWithinMs: options.settleWithinMs ?? 120_000 };
   const startedAt = performance.now();
   const random = seededRandom(options.seed);
   const record: LineRecord = { stories: [], wrongTraffic: [], rollbacks: 0, rollbacksRefused: 0 };
-  const first = await firstReleases(instance);
+  const first = await firstReleases(place);
   const versions = LINES.map(({ project }, index) =>
     Array.from({ length: shareOf(options.deployments, index) }, (_, at) => `${project} v${at + 1}`),
   );
@@ -53,7 +57,7 @@ export async function runChaos(instance: Instance, options: ChaosOptions) {
   );
   const working = new AbortController();
   const lines = LINES.map((line, index) =>
-    workLine(instance, line, versions[index] ?? [], record, seededRandom(options.seed + index + 1)),
+    workLine(place, line, versions[index] ?? [], record, seededRandom(options.seed + index + 1)),
   );
   const worked = Promise.all(lines).finally(() => working.abort());
   const kills: Kill[] = [];
@@ -63,7 +67,7 @@ export async function runChaos(instance: Instance, options: ChaosOptions) {
       killOnAndOn(instance, options, crowds, kills, { random, signal: working.signal }),
     ]);
     await until("everything is back", () => isWhole(instance));
-    for (const line of LINES) await compareTraffic(instance, line, record);
+    for (const line of LINES) await compareTraffic(place, line, record);
   } finally {
     await Promise.all(crowds.map((crowd) => crowd.stop()));
   }
@@ -82,12 +86,12 @@ export async function runChaos(instance: Instance, options: ChaosOptions) {
 const shareOf = (count: number, index: number) =>
   Math.floor(count / LINES.length) + (index < count % LINES.length ? 1 : 0);
 
-async function firstReleases(instance: Instance): Promise<Story[]> {
+async function firstReleases(place: Place): Promise<Story[]> {
   return Promise.all(
     LINES.map(async (line) => {
-      await instance.api.createProject(line.project);
-      const story = await announce(instance, line, `${line.project} v0`);
-      story.ended = await untilState(instance, story.id, isTerminal);
+      await place.api.createProject(line.project);
+      const story = await announce(place, line, `${line.project} v0`);
+      story.ended = await untilState(place, story.id, isTerminal);
       if (story.ended) assertLive(story.ended);
       return story;
     }),
@@ -157,7 +161,7 @@ async function judge(
     endStates: tally(ended.map(({ state }) => state)),
     reasons: tally(ended.filter(({ state }) => state !== "live").map(({ reason }) => nameless(reason))),
     lost: stories.filter((story, index) => now[index]?.message !== story.version).map(({ id }) => id),
-    stuck: stories.filter((story) => story.ended === null).map(({ id }) => id),
+    stuck: stories.flatMap((story, index) => (story.ended === null ? [stuckAt(story, now[index])] : [])),
     twoLive: LINES.flatMap(({ project }) => twoLive(rows.filter((row) => projects.get(row.id) === project))),
     early: stories.flatMap((story, index) => earlyAnswers(story, now[index] ?? null, crowds)),
     kills: tally(kills.map(({ victim }) => victim)),
@@ -172,6 +176,12 @@ async function judge(
     unexpected: unexpected.slice(0, 20),
     longestAnswerMs: Math.max(...crowds.map(({ seen }) => seen.longestMs)),
   };
+}
+
+/** What became of one that did not settle in time: where it stood, and since when in each state. */
+function stuckAt({ id, line }: Story, row: Deployment | null | undefined): string {
+  const phases = row?.phases.map(({ state, at }) => `${state} ${at}`).join(", ");
+  return `${id} of ${line.project} is ${row?.state}: ${row?.reason ?? "no reason"}; it was ${phases}`;
 }
 
 /** Answers of a version before its row said that traffic moves to it. */

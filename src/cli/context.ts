@@ -33,6 +33,8 @@ export type Processes = {
   /** Resolves when everything serves. With `foreground`, whoever runs the CLI keeps the processes until a signal. */
   up(options: { foreground: boolean; json: boolean; log: (line: string) => void }): Promise<UpResult>;
   down(options: { json: boolean }): Promise<{ stopped: string[] }>;
+  /** Address and token of this machine's dock. @throws AppError when nothing runs here. */
+  dockAccess(): Promise<{ url: string; token: string }>;
 };
 
 /** What every command is given. */

@@ -40,6 +40,7 @@ type Result = { code: number; stdout: string; stderr: string };
 const noProcesses: Processes = {
   up: async () => ({ url: "", dockUrl: "", gatewayUrl: "", token: null, pids: {} }),
   down: async () => ({ stopped: [] }),
+  dockAccess: async () => ({ url: "http://127.0.0.1:4701", token: "dock_secret" }),
 };
 
 async function cli(
@@ -397,6 +398,7 @@ test("login stores a token that works, for the owner's eyes only, and later comm
 test("up stores the owner's token, prints it once, and down says what it stopped", async () => {
   const env = { XDG_CONFIG_HOME: join(home, "third") };
   const processes: Processes = {
+    ...noProcesses,
     up: async ({ log }) => {
       log("postgres is up");
       const gatewayUrl = "http://127.0.0.1:8080";
@@ -415,6 +417,17 @@ test("up stores the owner's token, prints it once, and down says what it stopped
   expect(up.stderr).toContain("postgres is up");
   expect((await cli(["list"], { env })).code).toBe(0);
   expect((await cli(["down"], { env, processes })).stdout).toContain("Stopped gateway, control");
+});
+
+test("dock login writes a folder for the official CLI that only its owner reads, and shows no token", async () => {
+  const result = await cli(["dock", "login"], { env: { SIGNALBOX_DIR: join(home, "state") } });
+  const folder = join(home, "state/vercel-cli");
+  expect(result).toMatchObject({ code: 0, stdout: `${folder}\n` });
+  expect(result.text).not.toContain("dock_secret");
+  const file = (name: string) => join(folder, name);
+  expect(JSON.parse(readFileSync(file("config.json"), "utf8"))).toEqual({ api: "http://127.0.0.1:4701" });
+  expect(JSON.parse(readFileSync(file("auth.json"), "utf8"))).toEqual({ token: "dock_secret" });
+  expect(statSync(file("auth.json")).mode & 0o777).toBe(0o600);
 });
 
 test("doctor marks what is well and says what to do about the rest", async () => {

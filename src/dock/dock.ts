@@ -3,6 +3,7 @@ import type { Clock } from "../foundation/clock.ts";
 import type { Ids } from "../foundation/ids.ts";
 import type { Log } from "../foundation/log.ts";
 import type { SecretBox } from "../foundation/secret-box.ts";
+import type { Alarm } from "./alarm.ts";
 import type { Builder } from "./build/build.ts";
 import type { BuildQueue } from "./deployments/build-queue.ts";
 import type { EventLog } from "./deployments/event-log.ts";
@@ -13,6 +14,7 @@ import type { FileStore } from "./store/store.ts";
 import type { GatewayLink } from "./traffic/gateway-link.ts";
 import type { Publisher } from "./traffic/publisher.ts";
 import type { Traffic } from "./traffic/traffic.ts";
+import type { Hooks } from "./webhooks/hooks.ts";
 
 /** A builder that can say which digests the artifacts on its disk need, so that a later build may reuse them. */
 export type ArtifactKeeper = Builder & { digests?(): Promise<Set<string>> };
@@ -35,6 +37,9 @@ export type Dock = {
   readonly link: GatewayLink;
   readonly keeper: Keeper;
   readonly queue: BuildQueue;
+  readonly hooks: Hooks;
+  /** Of what the dock does by itself when its time comes. */
+  readonly alarm: Pick<Alarm, "wake">;
 };
 
 /** The one team and the one user of a dock: whoever holds a token. */

@@ -12,7 +12,9 @@ import { join } from "node:path";
 import { createDatabase, createPool } from "../foundation/db.ts";
 import { migrate } from "../foundation/migrate.ts";
 import { createSecretBox, readOrCreateKey } from "../foundation/secret-box.ts";
+import { type Alarm, createAlarm } from "./alarm.ts";
 import { createDockApp } from "./api/app.ts";
+import { expireRuns } from "./checks/settle.ts";
 import { buildDeployment, DockClosing } from "./deployments/build-deployment.ts";
 import { createBuildQueue } from "./deployments/build-queue.ts";
 import { createEventLog } from "./deployments/event-log.ts";
@@ -21,6 +23,7 @@ import type { Dock } from "./dock.ts";
 import { type HttpServer, listen } from "./listen.ts";
 import type { DockOptions } from "./options.ts";
 import { takeOwnerLock } from "./owner-lock.ts";
+import { advanceAutomatically } from "./pointers/advance-automatically.ts";
 import { appSpec } from "./releases/app-spec.ts";
 import { createKeeper } from "./releases/keeper.ts";
 import { startUpkeep } from "./releases/upkeep.ts";
@@ -31,6 +34,8 @@ import { createPublisher, type Publisher } from "./traffic/publisher.ts";
 import { buildSnapshot } from "./traffic/snapshot.ts";
 import { createTraffic, type Traffic } from "./traffic/traffic.ts";
 import { verifyKey } from "./verify-key.ts";
+import { createDelivery } from "./webhooks/deliver.ts";
+import { createHooks } from "./webhooks/hooks.ts";
 
 export type { DockOptions } from "./options.ts";
 
@@ -66,12 +71,15 @@ export async function startDock(options: DockOptions): Promise<RunningDock> {
       },
     });
     undo.defer(() => lock.close());
-    const dock = await assemble(options, undo);
+    let wake = () => {};
+    const dock = await assemble(options, undo, () => wake());
     await dock.keeper.adopt();
     const server = await serve(options, dock);
     undo.defer(() => server.close());
     await resumeDeployments(dock);
     startUpkeep(dock, undo);
+    const alarm = startAlarm(dock, options, undo);
+    wake = () => alarm.wake();
     log.info({ host: options.host, port: server.port }, "the dock listens");
     return { port: server.port, lost: lost.promise, close: () => undo.disposeAsync() };
   } catch (error) {
@@ -84,8 +92,24 @@ function serve(options: DockOptions, dock: Dock): Promise<HttpServer> {
   return listen(createDockApp(dock, options.tokens), options);
 }
 
-async function assemble(options: DockOptions, undo: AsyncDisposableStack): Promise<Dock> {
-  const { clock, ids, log, dir } = options;
+/** What the dock does by itself: late checks, stages of rolling releases, webhooks. */
+function startAlarm(dock: Dock, options: DockOptions, undo: AsyncDisposableStack): Alarm {
+  const closing = new AbortController();
+  const wake = () => dock.alarm.wake();
+  const allowNetworks = options.allowNetworks ?? [];
+  const delivery = createDelivery(dock, { allowNetworks, wake, closing: closing.signal });
+  const work = [() => expireRuns(dock), () => advanceAutomatically(dock), delivery.work];
+  const alarm = createAlarm({ clock: dock.clock, log: dock.log, work });
+  undo.defer(async () => {
+    closing.abort(new Error("the dock is closing"));
+    await alarm.close();
+    await delivery.idle();
+  });
+  return alarm;
+}
+
+async function assemble(options: DockOptions, undo: AsyncDisposableStack, wake: () => void): Promise<Dock> {
+  const { clock, ids, log, dir, domain } = options;
   const pool = createPool({
     databaseUrl: options.databaseUrl,
     applicationName: "signalbox-dock",
@@ -114,7 +138,7 @@ async function assemble(options: DockOptions, undo: AsyncDisposableStack): Promi
       .where("key", "=", row.artifact)
       .executeTakeFirstOrThrow();
     if (!artifact.server) throw new Error(`the deployment ${id} has no process`);
-    return appSpec({ secrets }, row, artifact.server);
+    return appSpec({ secrets, db, domain }, row, artifact.server);
   };
   const keeper = createKeeper({ runner, link, clock, log, state: () => traffic.state, specOf });
   undo.defer(() => keeper.close());
@@ -124,9 +148,20 @@ async function assemble(options: DockOptions, undo: AsyncDisposableStack): Promi
     work: (id, signal) => buildDeployment(dock, id, signal),
   });
   undo.defer(() => queue.close(new DockClosing("The dock is closing.")));
-  const { domain } = options;
+  const hooks = await createHooks({ db, clock, ids, onEvent: wake });
   const parts = { pool, db, clock, ids, log, domain, store, builder, runner };
-  const dock: Dock = { ...parts, secrets, events, traffic, publisher, link, keeper, queue };
+  const dock: Dock = {
+    ...parts,
+    secrets,
+    events,
+    traffic,
+    publisher,
+    link,
+    keeper,
+    queue,
+    hooks,
+    alarm: { wake },
+  };
   return dock;
 }
 
@@ -145,6 +180,7 @@ async function buildAndRun(
       limits,
       networkEnv,
       path,
+      vercelCli: options.vercelCli ?? null,
       clock,
       ids,
       log,

@@ -29,9 +29,13 @@ export type DockOptions = {
   readonly networkEnv: Readonly<Record<string, string>>;
   /** PATH of builds and of app processes. */
   readonly path: string;
+  /** Absolute path of the official `vercel` program, which then builds source deployments. Default null: none. */
+  readonly vercelCli?: string | null;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Log;
+  /** Networks (CIDR) that webhooks may reach beside the public ones. Default: none. */
+  readonly allowNetworks?: readonly string[];
   /** Seconds for which a release may be named after it lost its host, where a project says nothing. Default 12 h. */
   readonly skewProtectionMaxAgeS?: number;
   /** Default: the dock's own. */

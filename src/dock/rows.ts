@@ -1,9 +1,13 @@
 import type { ColumnType, Generated } from "kysely";
 import type { Database, Tx } from "../foundation/db.ts";
+import type { BuiltFunction } from "./build/functions.ts";
+import type { CronJob } from "./build/output-config.ts";
+import type { ChecksState, ResourceTables } from "./resource-rows.ts";
 
 /** jsonb: read as data, written as JSON text (the driver would turn an array into a Postgres array). */
 type Json<T> = ColumnType<T, string, string>;
 type JsonOrNull<T> = ColumnType<T | null, string | null | undefined, string | null>;
+type JsonList<T> = ColumnType<readonly T[], string | undefined, string>;
 type Nullable<T> = ColumnType<T | null, T | null | undefined, T | null>;
 
 export type ProjectSettings = {
@@ -15,6 +19,9 @@ export type ProjectSettings = {
   readonly rootDirectory?: string | null | undefined;
   readonly nodeVersion?: string | null | undefined;
 };
+
+/** Settings that are kept and shown, by Vercel's names. */
+export type ProjectOptions = Readonly<Record<string, unknown>>;
 
 export type AliasRequest = {
   readonly fromDeploymentId: string | null;
@@ -29,13 +36,20 @@ export type AliasRequest = {
 export type RollingStage = {
   readonly targetPercentage: number;
   readonly requireApproval: boolean;
-  /** Minutes, for the client's information: stages are advanced by approval. */
+  /** Minutes. An automatic release goes on after them, one that is approved waits. */
   readonly duration: number | null;
 };
+export type Advancement = "manual-approval" | "automatic";
 export type RollingReleaseConfig = {
   readonly enabled: boolean;
-  readonly advancementType: "manual-approval";
+  readonly advancementType: Advancement;
   readonly stages: readonly RollingStage[];
+};
+
+export type RollbackTarget = {
+  readonly deploymentId: string;
+  readonly requestedAt: number;
+  readonly description?: string | undefined;
 };
 
 export type GitMetadata = Readonly<Record<string, unknown>>;
@@ -44,9 +58,15 @@ export type DeploymentSubstate = "STAGED" | "ROLLING" | "PROMOTED";
 export type VariableType = "system" | "encrypted" | "plain" | "sensitive";
 export type AliasKind = "production" | "environment" | "branch" | "custom";
 
-export type DockTables = {
+export type BranchMatcher = {
+  readonly type: "equals" | "startsWith" | "endsWith";
+  readonly pattern: string;
+};
+
+export type DockTables = ResourceTables & {
   dock_state: {
     id: Generated<number>;
+    team: ColumnType<Readonly<Record<string, unknown>>, string | undefined, string>;
     generation: number;
     acknowledged: number;
     key_check: Nullable<Buffer>;
@@ -57,11 +77,14 @@ export type DockTables = {
     settings: Json<ProjectSettings>;
     auto_assign: Generated<boolean>;
     last_alias_request: JsonOrNull<AliasRequest>;
-    last_rollback_target: JsonOrNull<{ deploymentId: string; requestedAt: number }>;
+    last_rollback_target: JsonOrNull<RollbackTarget>;
     rolling_release_config: JsonOrNull<RollingReleaseConfig>;
     queued_promotion: Nullable<string>;
     skew_protection_max_age: Nullable<number>;
     drain_ms: Generated<number>;
+    options: ColumnType<ProjectOptions, string | undefined, string>;
+    link: JsonOrNull<Readonly<Record<string, unknown>>>;
+    paused_at: Nullable<Date>;
     created_at: Date;
     updated_at: Date;
   };
@@ -70,6 +93,7 @@ export type DockTables = {
     project_id: string;
     slug: string;
     description: Nullable<string>;
+    branch_matcher: JsonOrNull<BranchMatcher>;
     created_at: Date;
     updated_at: Date;
   };
@@ -95,6 +119,8 @@ export type DockTables = {
     server: JsonOrNull<{ directory: string; command: string }>;
     digests: string[];
     size_bytes: number;
+    functions: JsonList<BuiltFunction>;
+    crons: JsonList<CronJob>;
     created_at: Date;
   };
   deployments: {
@@ -131,6 +157,9 @@ export type DockTables = {
     ended_at: Nullable<Date>;
     promoted_at: Nullable<Date>;
     collected_at: Nullable<Date>;
+    checks_state: Nullable<ChecksState>;
+    checks_started_at: Nullable<Date>;
+    checks_completed_at: Nullable<Date>;
   };
   deployment_events: {
     deployment_id: string;
@@ -173,6 +202,8 @@ export type DockTables = {
     canary_deployment_id: string;
     stages: Json<RollingStage[]>;
     active_stage: number;
+    advancement: ColumnType<Advancement, Advancement | undefined, Advancement>;
+    stage_at: Nullable<Date>;
     started_at: Date;
     updated_at: Date;
   };

@@ -3,6 +3,7 @@ import { canaryOverride, mayNameRelease, namedRelease } from "./asked.ts";
 import { PAGES } from "./error-page.ts";
 import { Exchange, type Gateway, type GatewayResponse } from "./exchange.ts";
 import { fail, forward } from "./forward.ts";
+import { passes } from "./gate.ts";
 import { pickOfRoute } from "./pick.ts";
 import { type ScannedHeaders, scanHeaders } from "./request-headers.ts";
 import { type Answerable, serveStatic } from "./serve-static.ts";
@@ -53,6 +54,8 @@ export function route(
   }
   exchange.host = entry.host;
   exchange.isVisit = entry.route.own !== true && !scanned.probe;
+  const { gate } = entry.route;
+  if (gate !== undefined && !passes(exchange, gate, spelling, target)) return null;
   if (entry.only !== null && !(entry.asks && mayNameRelease(scanned, target))) return entry.only;
   const { hold } = entry.route;
   if (hold) {

@@ -47,6 +47,18 @@ export const PAGES = {
     title: "Rewrites to other hosts are not served",
     hint: "This route's destination is another host. Use a redirect, or fetch it from the app.",
   },
+  protected: {
+    status: 401,
+    code: "protected",
+    title: "This deployment is protected",
+    hint: "Send a bypass secret of the project in the header x-vercel-protection-bypass.",
+  },
+  paused: {
+    status: 503,
+    code: "DEPLOYMENT_PAUSED",
+    title: "This project is paused",
+    hint: "Nothing of it is served until somebody unpauses it.",
+  },
   asleep: {
     status: 503,
     code: "app_asleep",

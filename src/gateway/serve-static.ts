@@ -1,8 +1,17 @@
+import {
+  applyChanges,
+  canonicalPath,
+  type Failed,
+  NO_ROUTES,
+  type Routed,
+  type RouteRequest,
+  routeError,
+  routeRequest,
+} from "../routing/index.ts";
 import { PAGES } from "./error-page.ts";
 import type { Exchange } from "./exchange.ts";
 import { findFile } from "./find-file.ts";
 import { fail } from "./forward.ts";
-import { type Routed, routeError, routeRequest } from "./routes.ts";
 import type { Site } from "./site.ts";
 import { answerFile, sendFile } from "./static.ts";
 import { decodePath, type Target } from "./url-path.ts";
@@ -29,58 +38,80 @@ export async function serveStatic(request: Answerable, toServer: ToServer): Prom
   if (found.kind === "redirect" && isReading(exchange)) return redirect(request, found.location);
   if (site.server) return toServer(target.path, target.query);
   if (found.kind !== "none") return sendHead(request, 405, { allow: "GET, HEAD" });
-  return serveError(request, 404, path, {});
+  return serveError(request, 404, {});
 }
 
 async function serveRouted(request: Answerable, path: string, toServer: ToServer): Promise<void> {
   const { exchange, site, target } = request;
-  const method = exchange.req.method ?? "GET";
-  const fileOf = (wanted: string) => {
-    const found = findFile(site, wanted);
-    return found.kind === "file" ? found.path : null;
-  };
-  const routed = routeRequest(site.routes ?? NO_ROUTES, { method, path, query: target.query }, fileOf);
-  if (routed.kind === "none" && routed.path === path) {
+  const asked = askedOf(request);
+  const lookup = (wanted: string) => fileAt(site, wanted === asked.path ? path : decodePath(wanted));
+  const routed = routeRequest(site.routes ?? NO_ROUTES, asked, lookup);
+  if (routed.kind !== "none") return answerRouted(request, routed);
+  if (routed.path === asked.path && isReading(exchange)) {
     const found = findFile(site, path);
-    if (found.kind === "redirect" && isReading(exchange)) return redirect(request, found.location);
+    if (found.kind === "redirect") return redirect(request, found.location);
   }
-  if (routed.kind === "none" && site.server) {
-    const moved = routed.path !== path || routed.query !== target.query;
-    return moved
-      ? toServer(encodeURI(routed.path), routed.query.replace(/[^!-~]/gu, encodeURIComponent))
-      : toServer(target.path, target.query);
-  }
-  return answerRouted(request, routed, path);
+  if (!site.server) return serveError(request, 404, routed);
+  const moved = routed.path !== asked.path || routed.query !== target.query;
+  return moved
+    ? toServer(escapeRest(routed.path), escapeRest(routed.query))
+    : toServer(target.path, target.query);
 }
 
-const NO_ROUTES = {
-  start: [],
-  filesystem: [],
-  resource: [],
-  miss: [],
-  rewrite: [],
-  hit: [],
-  error: [],
-} as const;
+function askedOf({ exchange, target }: Answerable): RouteRequest {
+  const { req, host } = exchange;
+  const header = (name: string) => {
+    const value = req.headers[name];
+    return Array.isArray(value) ? value.join(", ") : value;
+  };
+  const path = canonicalPath(target.path) ?? target.path;
+  return { method: req.method ?? "GET", path, query: target.query, host, header };
+}
 
-function answerRouted(request: Answerable, routed: Routed, path: string): Promise<void> | void {
+function fileAt(site: Site, path: string | null): string | null {
+  if (path === null) return null;
+  const found = findFile(site, path);
+  return found.kind === "file" ? found.path : null;
+}
+
+/** A destination is written by hand: what no URL has is escaped. */
+function escapeRest(text: string): string {
+  return text.replace(/[^!-~]+/g, (part) => encodeURIComponent(part.toWellFormed()));
+}
+
+function answerRouted(request: Answerable, routed: Routed<string>): Promise<void> | void {
   const { exchange } = request;
-  if (routed.kind === "redirect") return sendHead(request, routed.status, routed.headers);
+  if (routed.kind === "redirect") return sendHead(request, routed.status, headersOf(routed));
   if (routed.kind === "external") return fail(exchange, PAGES.externalRewrite);
   if (routed.kind === "status") {
-    if (routed.status >= 400) return serveError(request, routed.status, path, routed.headers);
-    return sendHead(request, routed.status, routed.headers);
+    if (routed.status >= 400) return serveError(request, routed.status, routed);
+    return sendHead(request, routed.status, headersOf(routed));
   }
-  if (routed.kind === "none") return serveError(request, 404, path, routed.headers);
+  // A release with middleware has a process of its own; the builder gives none of them to the gateway.
+  if (routed.kind !== "output") return fail(exchange, PAGES.unreadable);
   if (!isReading(exchange)) return sendHead(request, 405, { allow: "GET, HEAD" });
-  return serveFile(request, routed.path, routed.status, routed.headers);
+  return serveFile(request, routed.output, routed.status ?? 200, headersOf(routed));
 }
 
-async function serveError(request: Answerable, status: number, path: string, extra: Headers): Promise<void> {
+function headersOf({
+  headers,
+  responseChanges,
+}: Pick<Routed<string>, "headers" | "responseChanges">): Headers {
+  const lines = Object.entries(headers).map(([name, value]): [string, string] => [
+    name,
+    [value].flat().join(", "),
+  ]);
+  return Object.fromEntries(responseChanges.length === 0 ? lines : applyChanges(lines, responseChanges));
+}
+
+async function serveError(request: Answerable, status: number, failed: Failed): Promise<void> {
   const { exchange, site } = request;
-  const fileOf = (wanted: string) => (site.files.has(wanted) ? wanted : null);
-  const page = routeError(site.routes, status, path, fileOf);
-  if (page.path !== null) return serveFile(request, page.path, status, { ...extra, ...page.headers });
+  const lookup = (wanted: string) => {
+    const path = decodePath(wanted);
+    return path !== null && site.files.has(path) ? path : fileAt(site, path);
+  };
+  const page = routeError(site.routes ?? NO_ROUTES, askedOf(request), lookup, status, failed);
+  if (page.output !== null) return serveFile(request, page.output, status, headersOf(page));
   fail(exchange, { ...PAGES.notFound, status, title: status === 404 ? PAGES.notFound.title : "Not served" });
 }
 

@@ -1,14 +1,14 @@
 import { readFile } from "node:fs/promises";
 import { isAbsolute } from "node:path";
 import { AppError } from "../foundation/errors.ts";
-import { type CompiledRoutes, compileRoutes } from "./routes.ts";
+import { compileRoutes, type RouteTable } from "../routing/index.ts";
 import type { Manifest, ManifestFile } from "./snapshot.ts";
 
 /** A release's manifest, ready to be asked. */
 export type Site = {
   readonly store: string;
   readonly files: ReadonlyMap<string, ManifestFile>;
-  readonly routes: CompiledRoutes | null;
+  readonly routes: RouteTable | null;
   readonly server: boolean;
   readonly cleanUrls: boolean;
   /** True: every request goes to the release's process, and nothing needs to be looked up. */

@@ -1,3 +1,7 @@
+import type { Route } from "../routing/index.ts";
+
+export type { Route };
+
 /**
  * What the gateway serves, whole and immutable. The dock pushes a new one over the gateway's unix socket for every
  * change; the gateway answers once every worker serves it and it is on disk.
@@ -36,7 +40,16 @@ export type HostRoute = {
   readonly nameable?: readonly TimedRelease[];
   /** Requests wait instead of being answered. Absent or null: none. */
   readonly hold?: Hold | null;
+  /** What stands before the releases: who does not pass is answered by the gateway. Absent: nothing. */
+  readonly gate?: Gate;
 };
+
+export type Gate =
+  | { readonly kind: "paused" }
+  /** Path and query stay, and so does the scheme. */
+  | { readonly kind: "redirect"; readonly to: string; readonly status: number }
+  /** Passed with a secret whose SHA-256 (hex) is one of these. */
+  | { readonly kind: "protected"; readonly bypass: readonly string[] };
 
 /** Valid until `untilMs`, milliseconds since 1970 by the gateway's clock. */
 export type TimedRelease = { readonly release: string; readonly untilMs: number };
@@ -93,20 +106,6 @@ export type ManifestFile = {
   /** Precompressed variants in the same store. */
   readonly encodings: Readonly<Partial<Record<"br" | "gzip", { digest: string; size: number }>>>;
 };
-
-/** Source: vercel.com/docs/build-output-api/configuration, the static subset. */
-export type Route =
-  | { readonly handle: "filesystem" | "hit" | "miss" | "rewrite" | "error" | "resource" }
-  | {
-      /** PCRE, matched case-insensitively against the path. */
-      readonly src: string;
-      readonly dest?: string;
-      readonly headers?: Readonly<Record<string, string>>;
-      readonly methods?: readonly string[];
-      readonly status?: number;
-      readonly continue?: boolean;
-      readonly check?: boolean;
-    };
 
 /** Totals of one release since the gateway's primary started. Monotone; a reader subtracts two readings. */
 export type ReleaseCounters = {

@@ -89,7 +89,7 @@ function routeProblems(route: unknown, releases: Fields): string[] {
   }
   if (total !== 100) problems.push(`.targets: weights must sum to 100, not ${total}`);
   for (const field of ["draining", "nameable"]) problems.push(...timedProblems(field, route, releases));
-  return [...problems, ...holdProblems(route.hold)];
+  return [...problems, ...holdProblems(route.hold), ...gateProblems(route.gate)];
 }
 
 /** Releases beside the targets: each one there, and none of another project. */
@@ -121,6 +121,22 @@ function holdProblems(hold: unknown): string[] {
     problems.push(".hold.maxMs: must be from 1 to 60000");
   if (!isWhole(hold.maxRequests) || hold.maxRequests < 1 || hold.maxRequests > 10_000)
     problems.push(".hold.maxRequests: must be from 1 to 10000");
+  return problems;
+}
+
+function gateProblems(gate: unknown): string[] {
+  if (gate === undefined) return [];
+  if (!isFields(gate)) return [".gate: must be an object"];
+  if (gate.kind === "paused") return [];
+  if (gate.kind === "protected") {
+    const isList = Array.isArray(gate.bypass) && gate.bypass.every((hash) => /^[0-9a-f]{64}$/.test(hash));
+    return isList ? [] : [".gate.bypass: must be a list of SHA-256 in hex"];
+  }
+  if (gate.kind !== "redirect") return [".gate.kind: must be paused, protected or redirect"];
+  const problems: string[] = [];
+  if (typeof gate.to !== "string" || !HOST.test(gate.to)) problems.push(".gate.to: must be a host name");
+  if (![301, 302, 307, 308].includes(Number(gate.status)))
+    problems.push(".gate.status: must be a redirect's");
   return problems;
 }
 

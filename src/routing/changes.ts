@@ -1,5 +1,5 @@
 import { comparison } from "./conditions.ts";
-import { type Caught, fill, parseTemplate, type Template } from "./fill.ts";
+import { type Caught, fillKnown, parseTemplate, type Template } from "./fill.ts";
 import type { Transform } from "./route.ts";
 import type { Change } from "./routed.ts";
 
@@ -51,9 +51,9 @@ export function changeOf(
   caught: Caught,
 ): Change | null {
   const isHeader = transform.type !== "request.query";
-  const filled = typeof transform.key === "function" ? transform.key : fill(transform.key, caught);
+  const filled = typeof transform.key === "function" ? transform.key : fillKnown(transform.key, caught);
   const key = isHeader && typeof filled === "string" ? filled.toLowerCase() : filled;
-  const values = transform.values.map((value) => fill(value, caught));
+  const values = transform.values.map((value) => fillKnown(value, caught));
   if (transform.op !== "delete") {
     if (values.length === 0 || values.every((value) => value === "")) return null;
     if (isHeader && typeof key === "string" && !NAME.test(key)) return null;
@@ -64,7 +64,7 @@ export function changeOf(
 
 /** The path that a function is to see; null for one that is no path of this host. */
 export function seenPathOf(template: Template, caught: Caught): string | null {
-  const path = fill(template, caught);
+  const path = fillKnown(template, caught);
   return path.length <= 2048 && /^\/(?!\/)[^?#\s\p{Cc}]*$/u.test(path) ? path : null;
 }
 

@@ -2,6 +2,7 @@ import { type CompiledTransform, compileTransform } from "./changes.ts";
 import { type CompiledCondition, compileCondition } from "./conditions.ts";
 import { parseTemplate, type Template } from "./fill.ts";
 import { type CompiledLocale, compileLocale } from "./locale.ts";
+import { type Destination, parseDestination } from "./path.ts";
 import { type Pattern, translatePcre } from "./pcre.ts";
 import type { Route, SourceRoute, Wildcard } from "./route.ts";
 
@@ -21,12 +22,15 @@ export type CompiledRoute = {
   readonly has: readonly CompiledCondition[] | null;
   readonly missing: readonly CompiledCondition[] | null;
   readonly dest: Template | null;
+  /** The destination where nothing is to be filled in. */
+  readonly fixedDest: Destination | null;
   /** Names in lower case. */
   readonly headers: readonly (readonly [string, Template])[];
   readonly status: number | null;
   readonly continues: boolean;
   readonly check: boolean;
   readonly important: boolean;
+  readonly denies: boolean;
   readonly middlewarePath: string | null;
   readonly locale: CompiledLocale | null;
   readonly transforms: readonly CompiledTransform[];
@@ -85,6 +89,7 @@ export const NO_ROUTES: RouteTable = compileRoutes([]);
  */
 function compileRoute(route: SourceRoute): CompiledRoute {
   const src = anchored(route.src);
+  const dest = route.dest === undefined ? null : parseTemplate(route.dest);
   return {
     pattern: translatePcre(src, route.caseSensitive === true),
     bare: !/^\^\/(?![?*{])[^|]*$/.test(src),
@@ -92,7 +97,8 @@ function compileRoute(route: SourceRoute): CompiledRoute {
       route.methods === undefined ? null : new Set(route.methods.map((method) => method.toUpperCase())),
     has: conditionsOf(route.has),
     missing: conditionsOf(route.missing),
-    dest: route.dest === undefined ? null : parseTemplate(route.dest),
+    dest,
+    fixedDest: dest !== null && dest.parts === null ? parseDestination(dest.text) : null,
     headers: Object.entries(route.headers ?? {}).map(
       ([name, value]) => [name.toLowerCase(), parseTemplate(value)] as const,
     ),
@@ -100,6 +106,7 @@ function compileRoute(route: SourceRoute): CompiledRoute {
     continues: route.continue === true,
     check: route.check === true,
     important: route.important === true,
+    denies: route.mitigate?.action === "deny",
     middlewarePath: route.middlewarePath ?? null,
     locale: route.locale === undefined ? null : compileLocale(route.locale),
     transforms: (route.transforms ?? []).map(compileTransform),

@@ -38,10 +38,11 @@ export function routeError<Output>(
     addEffects(tried, route, caught);
     const dest = route.dest === null ? null : parseDestination(fillUrl(route.dest, caught));
     // A page of another host is nothing that can be looked up here.
-    if (dest !== null && !("url" in dest)) moveTo(tried, dest, caught);
-    output = dest === null || "url" in dest ? null : lookup(tried.path);
+    const path = dest === null || "url" in dest ? null : dest.path;
+    if (path !== null) moveTo(tried, dest as { path: string; query: string }, caught);
+    output = path === null ? null : lookup(path);
     if (dest === null || output !== null || route.continues) state = tried;
-    if (output !== null || (dest === null && !route.continues)) break;
+    if (output !== null || !route.continues) break;
   }
   if (output === null) {
     output = lookup(`/${status}.html`) ?? lookup(`/${status}`);

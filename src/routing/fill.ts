@@ -38,6 +38,25 @@ export function fill({ text, parts }: Template, caught: Caught): string {
 }
 
 /**
+ * In a transform, where a name that is none of a group stays as it is written. A group that caught nothing becomes
+ * nothing.
+ */
+export function fillKnown({ text, parts }: Template, caught: Caught): string {
+  if (parts === null) return text;
+  let filled = "";
+  for (const part of parts) {
+    if (typeof part === "string") filled += part;
+    else filled += caughtAs(caught, part.key) ?? (isGroup(caught, part.key) ? "" : `$${part.key}`);
+  }
+  return filled;
+}
+
+function isGroup({ match, pattern }: Caught, key: string): boolean {
+  if (/^\d+$/.test(key)) return Number(key) < (pattern.numbers ?? match).length;
+  return match.groups !== undefined && Object.hasOwn(match.groups, key);
+}
+
+/**
  * As part of a URL. The path that groups are of has its escapes; what a condition caught has none, and is data: a
  * `?` or `&` in a visitor's header adds no parameter.
  */
@@ -50,14 +69,27 @@ export function fillUrl(template: Template, caught: Caught): string {
   return fill(template, { ...caught, conditions: Object.fromEntries(conditions) });
 }
 
+/**
+ * As a redirect's target. `/$1` must not become `//evil.example` because a visitor wrote so: only the route's author
+ * sends visitors to another host.
+ */
+export function fillLocation(template: Template, caught: Caught): string {
+  const filled = fillUrl(template, caught);
+  return template.text.startsWith("//") ? filled : filled.replace(/^[/\\]{2,}/, "/");
+}
+
 function escapeData(value: string): string {
   return value.replace(/[^!-~]+|[?#&%+"<>\\^`{|}]/g, (text) => encodeURIComponent(text.toWellFormed()));
 }
 
+const CARRIED = /^[\t -~]*$/;
+
 /** As a header's value: what no header may carry is escaped. */
 export function fillHeader(template: Template, caught: Caught): string {
   if (template.parts === null) return template.text;
-  return fill(template, caught).replace(/[^\t -~]+/g, (text) => encodeURIComponent(text.toWellFormed()));
+  const filled = fill(template, caught);
+  if (CARRIED.test(filled)) return filled;
+  return filled.replace(/[^\t -~]+/g, (text) => encodeURIComponent(text.toWellFormed()));
 }
 
 function caughtAs({ match, pattern, conditions, wildcard }: Caught, key: string): string | undefined {
@@ -70,14 +102,14 @@ function caughtAs({ match, pattern, conditions, wildcard }: Caught, key: string)
 
 /** All that a pattern and its conditions caught, by number and name. */
 export function everythingCaught({ match, pattern, conditions }: Caught): Record<string, string> {
-  const all: Record<string, string> = {};
-  const numbers = pattern.numbers ?? match.keys();
-  let number = 0;
-  for (const at of numbers) {
-    const value = match[at];
-    if (number > 0 && value !== undefined) all[number] = value;
-    number += 1;
+  const all: Record<string, string> = { ...conditions };
+  const { numbers } = pattern;
+  const count = (numbers ?? match).length;
+  for (let number = 1; number < count; number++) {
+    const value = match[numbers === null ? number : (numbers[number] ?? -1)];
+    if (value !== undefined) all[number] = value;
   }
-  for (const [name, value] of Object.entries(match.groups ?? {})) if (value !== undefined) all[name] = value;
-  return { ...conditions, ...all };
+  if (match.groups === undefined) return all;
+  for (const [name, value] of Object.entries(match.groups)) if (value !== undefined) all[name] = value;
+  return all;
 }

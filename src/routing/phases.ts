@@ -1,14 +1,15 @@
 import type { CompiledRoute, Phase, RouteTable } from "./compile.ts";
-import { type Caught, everythingCaught, fillUrl } from "./fill.ts";
+import { type Caught, everythingCaught, fillLocation, fillUrl } from "./fill.ts";
 import { localeRedirect } from "./locale.ts";
 import { readMiddleware } from "./middleware.ts";
-import { canonicalPath, type Destination, parseDestination } from "./path.ts";
+import { canonicalPath, parseDestination } from "./path.ts";
 import { mergeQuery } from "./query.ts";
 import type { AnswerHeaders, Lookup, MiddlewareAnswer, Routed, RouteRequest } from "./routed.ts";
 import {
   addEffects,
   askedOf,
   broughtAlong,
+  copyOf,
   finalQuery,
   matchRoute,
   moveTo,
@@ -21,10 +22,10 @@ import {
  * Routes a request through the phases: start, the output at the path, miss; then filesystem, rewrite and resource,
  * each with the output at the path it leads to, and miss. What is found goes through hit.
  *
- * A route that ends its phase and leads nowhere is undone: the next phase begins as if it had not been. One that
- * continues stays. So do the official development router and, by the experiments of fastly/serve-vercel-build-output,
- * Vercel's network. It ends for every table: only `check` looks into other phases, and only from start, filesystem
- * and resource into miss, and from there into rewrite.
+ * A route that ends its phase and leads nowhere is undone: the next phase begins as if it had not been, but for
+ * transforms. One that continues stays. So do the official development router and, by the experiments of
+ * fastly/serve-vercel-build-output, Vercel's network. It ends for every table: only `check` looks into other phases,
+ * and only from start, filesystem and resource into miss, and from there into rewrite.
  */
 export function routeRequest<Output>(
   table: RouteTable,
@@ -56,7 +57,7 @@ function afterStart<Output>(walk: Walk<Output>, begun: State, start: Step<Output
   if (start.ended !== null) return start.ended;
   const settled = settle(walk, start);
   if (settled.ended !== null) return settled.ended;
-  const base = start.matched ? begun : start.state;
+  const base = start.matched ? undo(start.state, begun) : start.state;
   const { phases } = walk.table;
   if (phases.filesystem.length === 0 && phases.rewrite.length === 0) return afterFiles(walk, base, settled);
   const filesystem = runPhase(walk, "filesystem", base);
@@ -66,7 +67,12 @@ function afterStart<Output>(walk: Walk<Output>, begun: State, start: Step<Output
   const rewritten = rewrite(walk, filesystem.state);
   const found = rewritten?.ended === null ? settle(walk, rewritten) : rewritten;
   if (found !== null && found.ended !== null) return found.ended;
-  return afterFiles(walk, filesystem.matched ? base : filesystem.state, last);
+  return afterFiles(walk, filesystem.matched ? undo(filesystem.state, base) : filesystem.state, last);
+}
+
+/** A phase that led nowhere leaves its transforms, and nothing else. */
+function undo({ responseChanges, requestChanges, queryChanges, seenPath }: State, begun: State): State {
+  return { ...begun, responseChanges, requestChanges, queryChanges, seenPath };
 }
 
 /** The resource phase, which comes last. */
@@ -79,9 +85,12 @@ function afterFiles<Output>(walk: Walk<Output>, base: State, before: Open<Output
     last = settled;
   }
   const { state } = last;
-  if (state.status !== null)
-    return { kind: "status", status: state.status, ...whereOf(state), ...broughtAlong(state) };
+  if (state.status !== null && state.status >= 400) return statusOf(state, state.status);
   return { kind: "none", ...whereOf(state), ...broughtAlong(state) };
+}
+
+function statusOf<Output>(state: State, status: number): Routed<Output> {
+  return { kind: "status", status, ...whereOf(state), ...broughtAlong(state) };
 }
 
 const whereOf = (state: State) => ({ path: state.path, query: finalQuery(state) });
@@ -104,17 +113,18 @@ function answerOf<Output>(
   const found = output ?? walk.lookup(state.path);
   if (found !== null) return hit(walk, state, found);
   if (state.status === null || byDest) return null;
-  return { kind: "status", status: state.status, ...whereOf(state), ...broughtAlong(state) };
+  return statusOf(state, state.status);
 }
 
-/** Goes through one phase's routes in order. */
+/** Goes through one phase's routes in order. What is passed in is not changed: the first match works on a copy. */
 function runPhase<Output>(walk: Walk<Output>, phase: Phase, from: State, first = 0): Step<Output> {
   const routes = walk.table.phases[phase];
-  const state: State = { ...from, status: first === 0 ? null : from.status };
+  let state: State = first === 0 && from.status !== null ? { ...from, status: null } : from;
   for (let index = first; index < routes.length; index++) {
     const route = routes[index] as CompiledRoute;
     const caught = matchRoute(walk, route, state);
     if (caught === null) continue;
+    if (state === from) state = copyOf(from);
     if (route.middlewarePath !== null)
       return { ended: middleware(walk, from, state, route.middlewarePath, index) };
     const step = applyRoute(walk, phase, route, caught, state, phase === "miss" ? from.headers : undefined);
@@ -133,14 +143,20 @@ function applyRoute<Output>(
   keeps: AnswerHeaders | undefined,
 ): Step<Output> | null {
   addEffects(state, route, caught, keeps);
-  const dest = route.dest === null ? null : parseDestination(fillUrl(route.dest, caught));
-  const redirected = redirect(walk, route, state, dest);
+  if (route.denies) return { ended: statusOf(state, 403) };
+  const dest =
+    route.fixedDest ?? (route.dest === null ? null : parseDestination(fillUrl(route.dest, caught)));
+  const redirected = redirect(walk, route, state, caught);
   if (redirected !== null) return { ended: redirected };
   if (dest !== null && "url" in dest) return { ended: external(state, dest.url) };
   if (dest !== null) moveTo(state, dest, caught);
   if (route.continues) {
     state.status = route.status ?? state.status;
     return null;
+  }
+  // "Answer 401" is about whatever is there: a file must not come along with the refusal.
+  if (dest === null && !route.check && route.status !== null && route.status >= 400) {
+    return { ended: statusOf(state, route.status) };
   }
   const output = route.check ? walk.lookup(state.path) : null;
   if (route.check && output === null && (route.status === null || phase === "miss")) {
@@ -176,7 +192,7 @@ function redirect<Output>(
   walk: Walk<Output>,
   route: CompiledRoute,
   state: State,
-  dest: Destination | null,
+  caught: Caught,
 ): Routed<Output> | null {
   if (route.locale !== null) {
     const to = localeRedirect(route.locale, { ...askedOf(walk, state), path: state.path });
@@ -185,8 +201,9 @@ function redirect<Output>(
   if (route.status === null || route.status < 300 || route.status > 399) return null;
   if (state.headers.location !== undefined)
     return { kind: "redirect", status: route.status, ...broughtAlong(state) };
-  if (dest === null) return null;
-  return redirectTo(state, route.status, "url" in dest ? dest.url : dest.path + dest.query);
+  if (route.dest === null) return null;
+  const to = fillLocation(route.dest, caught);
+  return redirectTo(state, route.status, /^(?:\/|https?:\/\/)/i.test(to) ? to : `/${to}`);
 }
 
 function redirectTo<Output>(state: State, status: number, location: string): Routed<Output> {
@@ -203,23 +220,31 @@ function external<Output>(state: State, url: string): Routed<Output> {
 
 /** Only headers: what is found is what is answered. */
 function hit<Output>(walk: Walk<Output>, found: State, output: Output): Routed<Output> {
-  const state = { ...found };
+  let state = found;
   for (const route of walk.table.phases.hit) {
     const caught = matchRoute(walk, route, state);
     if (caught === null) continue;
+    if (state === found) state = copyOf(found);
     addEffects(state, route, caught, found.headers);
     if (!route.continues) break;
   }
+  // Every request for a file ends here: written out, it costs a third of what spreading does.
   return {
     kind: "output",
     output,
-    ...whereOf(state),
+    path: state.path,
+    query: finalQuery(state),
     status: state.status,
-    matches: state.caught === null ? {} : everythingCaught(state.caught),
+    matches: state.caught === null ? NOTHING_CAUGHT : everythingCaught(state.caught),
     seenPath: state.seenPath,
-    ...broughtAlong(state),
+    headers: state.headers,
+    important: state.important,
+    responseChanges: state.responseChanges,
+    requestChanges: state.requestChanges,
   };
 }
+
+const NOTHING_CAUGHT: Readonly<Record<string, string>> = {};
 
 function middleware<Output>(
   walk: Walk<Output>,

@@ -44,9 +44,9 @@ export type SourceRoute = {
   };
   readonly transforms?: readonly Transform[];
   /**
-   * A challenge or a denial by Vercel's firewall. Read and not acted on: it is about clients that a network-wide
-   * firewall has judged, and there is none here. The route itself still applies, as it does at Vercel for a client
-   * that passes.
+   * `deny` answers 403: that is the route's whole purpose. `challenge` is read and not acted on: it has the
+   * visitor's browser prove itself to Vercel's own service, and there is none here; the route applies as for a
+   * visitor who passed.
    */
   readonly mitigate?: { readonly action: string };
 };

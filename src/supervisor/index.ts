@@ -8,6 +8,7 @@
  * - **lock**: one supervisor for each data directory.
  */
 export type { ChildMessage } from "./child.ts";
+export { dockAccess } from "./dock-access.ts";
 export { down } from "./down.ts";
 export { readSecrets, type Secrets } from "./secrets.ts";
 export { readState } from "./state.ts";

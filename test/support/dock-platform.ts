@@ -45,6 +45,8 @@ export type Visit = {
   readonly text: string;
   /** The first cookie that was set, `name=value`. */
   readonly cookie?: string;
+  /** Of a redirect. */
+  readonly location?: string;
 };
 
 /** @param clock the dock's. Default: the machine's. */
@@ -72,6 +74,7 @@ export async function startPlatform(clock: Clock = systemClock): Promise<DockPla
     secretKey: join(dir, "secret.key"),
     buildLimits: { timeoutMs: 60_000, memoryBytes: 2 ** 30, diskBytes: 2 ** 30, concurrency: 2 },
     networkEnv: {},
+    allowNetworks: ["127.0.0.0/8"],
     path,
     ids: randomIds,
     ...parts,
@@ -171,9 +174,12 @@ function visit(port: number, path: string, headers: Record<string, string>): Pro
       text += chunk;
     });
     const cookie = response.headers["set-cookie"]?.[0]?.split(";")[0];
-    response.on("end", () =>
-      resolve({ status: response.statusCode ?? 0, text, ...(cookie === undefined ? {} : { cookie }) }),
-    );
+    const { location } = response.headers;
+    const more = {
+      ...(cookie === undefined ? {} : { cookie }),
+      ...(location === undefined ? {} : { location }),
+    };
+    response.on("end", () => resolve({ status: response.statusCode ?? 0, text, ...more }));
   });
   request.on("error", reject);
   return promise;

@@ -4,6 +4,7 @@ import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { BuildEvent, BuildRequest } from "../../src/dock/build/build.ts";
+import { inParallel } from "../../src/dock/build/in-parallel.ts";
 import { createBuilder, type DockBuilder } from "../../src/dock/build/index.ts";
 import { createFileStore } from "../../src/dock/store/file-store.ts";
 import type { FileStore, TreeFile } from "../../src/dock/store/store.ts";
@@ -35,7 +36,7 @@ export type BuildPlace = { readonly dir: string; readonly store: FileStore; read
 export async function buildPlace(
   dir: string,
   limits: Partial<typeof WIDE_LIMITS> = {},
-  options: { cacheBytes?: number } = {},
+  options: { cacheBytes?: number; vercelCli?: string } = {},
 ): Promise<BuildPlace> {
   const store = await createFileStore(join(dir, "store"), { clock: systemClock, ids: randomIds });
   const builder = createBuilder({
@@ -57,12 +58,14 @@ export async function treeOf(
   store: FileStore,
   files: Readonly<Record<string, string | Buffer>>,
 ): Promise<TreeFile[]> {
-  const tree: TreeFile[] = [];
-  for (const [path, content] of Object.entries(files)) {
+  const entries = Object.entries(files);
+  const tree = new Array<TreeFile>(entries.length);
+  // Every file waits for the disk twice. One after another, thousands would take longer than what is tested with them.
+  await inParallel(entries, 64, async ([path, content], at) => {
     const link = typeof content === "string" && content.startsWith("-> ") ? content.slice(3) : null;
     const bytes = Buffer.from(link ?? content);
-    tree.push(await storeBytes(store, path, bytes, link === null ? 0o100644 : 0o120000));
-  }
+    tree[at] = await storeBytes(store, path, bytes, link === null ? 0o100644 : 0o120000);
+  });
   return tree;
 }
 

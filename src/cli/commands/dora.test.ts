@@ -38,7 +38,11 @@ async function cli(...argv: string[]) {
     onSignal: () => () => {},
   };
   const config = readConfig({ SIGNALBOX_URL: control.url, SIGNALBOX_TOKEN: TOKEN }, process.cwd());
-  const none = { up: async () => Promise.reject(), down: async () => ({ stopped: [] }) };
+  const none = {
+    up: async () => Promise.reject(),
+    down: async () => ({ stopped: [] }),
+    dockAccess: async () => Promise.reject(),
+  };
   const code = await runCli(["dora", ...argv], io, config, systemClock, none);
   return { code, ...printed };
 }

@@ -96,6 +96,7 @@ function gateDeps(askedAt: Date): GateDeps {
 const noProcesses: Processes = {
   up: async () => ({ url: "", dockUrl: "", gatewayUrl: "", token: null, pids: {} }),
   down: async () => ({ stopped: [] }),
+  dockAccess: async () => Promise.reject(new Error("no dock here")),
 };
 
 async function cli(who: string, argv: string[], at: string = url) {

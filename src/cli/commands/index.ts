@@ -3,6 +3,7 @@ import { approve } from "./approve.ts";
 import { breakGlass } from "./break-glass.ts";
 import { cancel } from "./cancel.ts";
 import { deploy } from "./deploy.ts";
+import { dockLogin } from "./dock-login.ts";
 import { doctor } from "./doctor.ts";
 import { dora } from "./dora.ts";
 import { down } from "./down.ts";
@@ -50,6 +51,7 @@ export const COMMANDS: readonly Command[] = [
   dora,
   doctor,
   login,
+  dockLogin,
   gatewayReload,
   down,
 ];

@@ -32,7 +32,11 @@ async function previews(...argv: string[]) {
     onSignal: () => () => {},
   };
   const env = { XDG_CONFIG_HOME: join(home, "config"), SIGNALBOX_URL: server.url, SIGNALBOX_TOKEN: "owner" };
-  const processes = { up: () => Promise.reject(), down: () => Promise.reject() };
+  const processes = {
+    up: () => Promise.reject(),
+    down: () => Promise.reject(),
+    dockAccess: () => Promise.reject(),
+  };
   const code = await runCli(["previews", ...argv], io, readConfig(env, home), systemClock, processes);
   return { code, stdout, stderr };
 }

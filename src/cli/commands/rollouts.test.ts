@@ -75,6 +75,7 @@ async function cli(argv: string[], who = "deployer") {
   const processes = {
     up: async () => ({ url: "", dockUrl: "", gatewayUrl: "", token: null, pids: {} }),
     down: async () => ({ stopped: [] }),
+    dockAccess: async () => Promise.reject(new Error("no dock here")),
   };
   const code = await runCli(argv, io, config, systemClock, processes);
   return { code, stdout, stderr, text: stdout + stderr };

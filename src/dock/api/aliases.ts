@@ -2,12 +2,13 @@ import { Hono } from "hono";
 import { z } from "zod";
 import { AppError } from "../../foundation/errors.ts";
 import { getDeployment } from "../deployments/queries.ts";
-import type { Dock } from "../dock.ts";
+import { type Dock, USER } from "../dock.ts";
 import { assignAlias, removeAlias } from "../pointers/assign-alias.ts";
+import { redirectAlias } from "../projects/project-domains.ts";
 import type { DockTables } from "../rows.ts";
 import { readBody, readQuery } from "./body.ts";
 
-const AssignBody = z.object({ alias: z.string().min(1).max(260), redirect: z.null().optional() });
+const AssignBody = z.object({ alias: z.string().min(1).max(260), redirect: z.string().max(253).nullish() });
 const ListQuery = z.object({
   limit: z.coerce.number().int().min(1).max(100).default(20),
   projectId: z.string().optional(),
@@ -21,6 +22,7 @@ export function aliasRoutes(dock: Dock): Hono {
   app.post("/deployments/:id/aliases", async (c) => {
     const body = await readBody(c, AssignBody);
     const assigned = await assignAlias(dock, c.req.param("id"), body.alias);
+    if (body.redirect !== undefined) await redirectAlias(dock, assigned.alias, body.redirect);
     return c.json({ ...assigned, created: assigned.created.toISOString() });
   });
 
@@ -31,7 +33,7 @@ export function aliasRoutes(dock: Dock): Hono {
       uid: row.uid,
       alias: row.host,
       created: row.created_at.toISOString(),
-      redirect: null,
+      redirect: dock.traffic.state.domains.get(row.host)?.redirect?.to ?? null,
     }));
     return c.json({ aliases });
   });
@@ -80,6 +82,7 @@ function aliasView(
   >,
 ) {
   const release = dock.traffic.state.releases.get(row.deployment_id);
+  const redirect = dock.traffic.state.domains.get(row.host)?.redirect;
   return {
     uid: row.uid,
     alias: row.host,
@@ -88,6 +91,9 @@ function aliasView(
     updatedAt: row.updated_at.getTime(),
     deploymentId: row.deployment_id,
     projectId: row.project_id,
+    redirect: redirect?.to ?? null,
+    ...(redirect ? { redirectStatusCode: redirect.status } : {}),
+    creator: { uid: USER.id, username: USER.username, email: USER.email },
     ...(release ? { deployment: { id: release.id, url: release.host } } : {}),
   };
 }

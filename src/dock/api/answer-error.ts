@@ -2,6 +2,7 @@ import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { AppError, errorCodeOf, toErrorBody } from "../../foundation/errors.ts";
 import type { Log } from "../../foundation/log.ts";
+import { VercelError } from "../vercel-error.ts";
 
 /** Codes of a database that is away for a moment: the client may ask again. Source: PostgreSQL manual, appendix A. */
 const AWAY = new Set(["ECONNREFUSED", "ECONNRESET", "ENOENT", "57P01", "57P02", "57P03", "08006", "08003"]);
@@ -14,7 +15,8 @@ export function answerError(c: Context, thrown: unknown, log: Log): Response {
   const { hint, ...rest } = body.error;
   // Vercel's clients show `message` only.
   const message = hint === undefined ? rest.message : `${rest.message} ${hint}`;
-  return c.json({ error: { ...rest, message } }, status as ContentfulStatusCode);
+  const own = error instanceof VercelError ? { ...error.fields, code: error.vercelCode } : {};
+  return c.json({ error: { ...rest, message, ...own } }, status as ContentfulStatusCode);
 }
 
 function asAppError(thrown: unknown): unknown {

@@ -3,15 +3,28 @@ import type { Dock } from "../dock.ts";
 import { accountRoutes } from "./account.ts";
 import { aliasRoutes } from "./aliases.ts";
 import { answerError } from "./answer-error.ts";
-import { requireToken } from "./auth.ts";
+import { requireTeam, requireToken } from "./auth.ts";
+import { certRoutes } from "./certs.ts";
+import { checkRoutes } from "./checks.ts";
+import { checksV2Routes } from "./checks-v2.ts";
+import { deploymentFileRoutes } from "./deployment-files.ts";
 import { deploymentRoutes } from "./deployments.ts";
+import { dnsRoutes } from "./dns.ts";
+import { domainRoutes } from "./domains.ts";
+import { edgeConfigReadRoutes } from "./edge-config-reads.ts";
+import { edgeConfigRoutes } from "./edge-configs.ts";
+import { environmentRoutes } from "./environments.ts";
 import { eventRoutes } from "./events.ts";
 import { fileRoutes } from "./files.ts";
 import { productionRoutes } from "./production.ts";
+import { projectDomainRoutes } from "./project-domains.ts";
 import { projectRoutes } from "./projects.ts";
+import { protectionRoutes } from "./protection.ts";
 import { resourcePath } from "./resource-path.ts";
+import { sharedVariableRoutes } from "./shared-variables.ts";
 import { trafficRoutes } from "./traffic.ts";
 import { variableRoutes } from "./variables.ts";
+import { webhookRoutes } from "./webhooks.ts";
 
 /** The dock's API: Vercel's REST resources, matched by resource and not by version. */
 export function createDockApp(dock: Dock, tokens: readonly { readonly hash: string }[]): Hono {
@@ -29,9 +42,11 @@ export function createDockApp(dock: Dock, tokens: readonly { readonly hash: stri
       unknownPaths,
     }),
   );
+  app.route("/", edgeConfigReadRoutes(dock));
   app.use("*", requireToken(tokens));
+  app.use("*", requireTeam);
   for (const routes of [
-    accountRoutes(),
+    accountRoutes(dock),
     projectRoutes(dock),
     productionRoutes(dock),
     trafficRoutes(dock),
@@ -40,6 +55,18 @@ export function createDockApp(dock: Dock, tokens: readonly { readonly hash: stri
     deploymentRoutes(dock),
     eventRoutes(dock),
     aliasRoutes(dock),
+    environmentRoutes(dock),
+    projectDomainRoutes(dock),
+    protectionRoutes(dock),
+    sharedVariableRoutes(dock),
+    deploymentFileRoutes(dock),
+    checkRoutes(dock),
+    checksV2Routes(dock),
+    webhookRoutes(dock),
+    edgeConfigRoutes(dock),
+    domainRoutes(dock),
+    dnsRoutes(dock),
+    certRoutes(dock),
   ]) {
     app.route("/", routes);
   }

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { MiddlewareHandler } from "hono";
+import { TEAM } from "../dock.ts";
 
 /**
  * Lets a request through whose bearer token's SHA-256 is one of `tokens`. Everyone else gets 403 as from Vercel, whose
@@ -26,3 +27,12 @@ export function requireToken(tokens: readonly { readonly hash: string }[]): Midd
     );
   };
 }
+
+/** A request that is meant for another team must not change this one's. Vercel answers such a request with 403. */
+export const requireTeam: MiddlewareHandler = async (c, next) => {
+  const { teamId, slug } = c.req.query();
+  const isOurs = (teamId ?? TEAM.id) === TEAM.id && (slug ?? TEAM.slug) === TEAM.slug;
+  if (isOurs) return next();
+  const message = `Not authorized: the dock has one team, "${TEAM.slug}" (${TEAM.id}).`;
+  return c.json({ error: { code: "forbidden", message, scope: teamId ?? slug } }, 403);
+};

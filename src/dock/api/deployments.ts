@@ -4,8 +4,8 @@ import { createDeployment } from "../deployments/create-deployment.ts";
 import { deleteDeployment } from "../deployments/delete-deployment.ts";
 import { DeploymentRequest } from "../deployments/deployment-request.ts";
 import { cancelDeployment } from "../deployments/end-deployment.ts";
-import { getDeployment, listDeployments } from "../deployments/queries.ts";
-import type { Dock } from "../dock.ts";
+import { type DeploymentView, getDeployment, listDeployments } from "../deployments/queries.ts";
+import { type Dock, USER } from "../dock.ts";
 import { findProject } from "../projects/queries.ts";
 import type { DeploymentState } from "../rows.ts";
 import { readBody, readQuery } from "./body.ts";
@@ -31,6 +31,9 @@ const ListQuery = z
     since: Milliseconds.optional(),
     from: Milliseconds.optional(),
     limit: z.coerce.number().int().min(1).max(100).default(20),
+    projectIds: z.string().optional(),
+    users: z.string().optional(),
+    rollbackCandidate: z.enum(["true", "false"]).optional(),
   })
   .catchall(z.string());
 
@@ -56,7 +59,8 @@ export function deploymentRoutes(dock: Dock): Hono {
   );
 
   app.delete("/deployments/:id", async (c) => {
-    const uid = await deleteDeployment(dock, c.req.param("id"));
+    // With `?url=` the id is not looked at.
+    const uid = await deleteDeployment(dock, c.req.query("url") ?? c.req.param("id"));
     return c.json({ uid, state: "DELETED" });
   });
 
@@ -81,10 +85,6 @@ export function deploymentRoutes(dock: Dock): Hono {
     return c.json({ builds: [{ ...build, ...times, output: [] }] });
   });
 
-  // Asked for by the CLI. The dock runs no checks of its own: whoever deploys proves a release before it is promoted.
-  app.get("/deployments/:id/check-runs", (c) => c.json({ runs: [] }));
-  app.get("/deployments/:id/checks", (c) => c.json({ checks: [] }));
-
   return app;
 }
 
@@ -92,6 +92,8 @@ async function list(dock: Dock, query: z.infer<typeof ListQuery>) {
   const until = query.until ?? query.to;
   const since = query.since ?? query.from;
   const project = query.projectId ? await findProject(dock.db, query.projectId) : undefined;
+  // One user makes them all: whoever asks for another one's gets none.
+  if (query.users && !query.users.split(",").includes(USER.id)) return page([], query.limit);
   const rows = await listDeployments(dock.db, {
     // An unknown project has no deployments; it must not mean every project.
     projectId: query.projectId ? (project?.id ?? query.projectId) : undefined,
@@ -103,12 +105,18 @@ async function list(dock: Dock, query: z.infer<typeof ListQuery>) {
     meta: metaFilter(query),
     before: until === undefined ? undefined : new Date(until),
     after: since === undefined ? undefined : new Date(since),
+    projectIds: query.projectIds?.split(",").slice(0, 100),
+    wasProduction: query.rollbackCandidate === undefined ? undefined : query.rollbackCandidate === "true",
     limit: query.limit + 1,
   });
-  const page = rows.slice(0, query.limit);
-  const next = rows.length > page.length ? (page.at(-1)?.created_at.getTime() ?? null) : null;
-  const deployments = page.map((row) => deploymentListItem(dock, row));
-  return { deployments, pagination: { count: page.length, next, prev: null } };
+  const { deployments, pagination } = page(rows, query.limit);
+  return { deployments: deployments.map((row) => deploymentListItem(dock, row)), pagination };
+}
+
+function page(rows: readonly DeploymentView[], limit: number) {
+  const deployments = rows.slice(0, limit);
+  const next = rows.length > limit ? (deployments.at(-1)?.created_at.getTime() ?? null) : null;
+  return { deployments, pagination: { count: deployments.length, next, prev: null } };
 }
 
 function isSet(flag: string | undefined): boolean {

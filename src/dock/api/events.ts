@@ -28,7 +28,11 @@ export function eventRoutes(dock: Dock): Hono {
     await dock.events.flush();
     const limit = query.limit > 0 ? Math.min(query.limit, 100_000) : 100_000;
     const events = await dock.events.read(row.id, 0, limit);
-    const lines = events.map((event) => eventView(event, row));
+    // In an array the SDK knows either the fields or `payload`; lines have both, for the official CLI.
+    const lines = events.map((event) => {
+      const { payload: _, ...fields } = eventView(event, row);
+      return fields;
+    });
     return c.json(query.direction === "backward" ? lines.reverse() : lines);
   });
   return app;
@@ -73,7 +77,8 @@ async function* followed(dock: Dock, row: DeploymentView, signal: AbortSignal): 
   for await (const event of dock.events.follow(row.id, signal)) yield eventView(event, row);
   if (signal.aborted) return;
   const ended = await getDeployment(dock, row.id);
-  if (ended.state !== "READY") return;
+  // Whose checks are not through has no aliases yet; the client polls for them.
+  if (ended.state !== "READY" || ended.checks_state === "pending") return;
   yield {
     type: "alias-assigned",
     deploymentId: row.id,

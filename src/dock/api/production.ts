@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import { z } from "zod";
 import type { Dock } from "../dock.ts";
 import { promote } from "../pointers/promote.ts";
-import { rollback } from "../pointers/rollback.ts";
+import { describeRollback, rollback } from "../pointers/rollback.ts";
 import {
   approveStage,
   completeRollingRelease,
@@ -17,9 +17,7 @@ import { rollingConfigView, rollingReleaseView } from "./views.ts";
 const Percent = z.number().int().min(0).max(100);
 const ConfigBody = z.object({
   enabled: z.boolean().default(true),
-  advancementType: z
-    .literal("manual-approval", "must be manual-approval: the dock advances a stage when it is approved")
-    .default("manual-approval"),
+  advancementType: z.enum(["manual-approval", "automatic"]).default("manual-approval"),
   stages: z
     .array(
       z.object({
@@ -31,6 +29,8 @@ const ConfigBody = z.object({
     .max(10)
     .default([]),
 });
+const MOST_DESCRIPTION = 1_024;
+const DescriptionBody = z.object({ description: z.string().max(MOST_DESCRIPTION).default("") });
 const Canary = z.object({ canaryDeploymentId: z.string() });
 // The SDK sends only the next stage, the CLI both.
 const Approve = Canary.extend({
@@ -49,8 +49,16 @@ export function productionRoutes(dock: Dock): Hono {
   });
 
   app.post("/projects/:project/rollback/:deployment", async (c) => {
-    await rollback(dock, await project(c.req.param("project")), c.req.param("deployment"));
+    const description = c.req.query("description")?.slice(0, MOST_DESCRIPTION);
+    await rollback(dock, await project(c.req.param("project")), c.req.param("deployment"), description);
     return c.body(null, 201);
+  });
+
+  app.patch("/projects/:project/rollback/:deployment/update-description", async (c) => {
+    const { description } = await readBody(c, DescriptionBody);
+    const row = await project(c.req.param("project"));
+    await describeRollback(dock, row, c.req.param("deployment"), description);
+    return c.json({});
   });
 
   app.get("/projects/:project/promote/aliases", async (c) =>
@@ -79,12 +87,21 @@ function rollingReleaseRoutes(dock: Dock): Hono {
     c.json({ rollingRelease: rollingConfigView(await project(c.req.param("project"))) }),
   );
 
+  app.get("/projects/:project/rolling-release/billing", async (c) => {
+    await project(c.req.param("project"));
+    const message = "Every project of a dock may have rolling releases.";
+    return c.json({ reason: "unlimited_slots", availableSlots: "unlimited", message });
+  });
+
   app.patch("/projects/:project/rolling-release/config", async (c) => {
-    const body = await readBody(c, ConfigBody);
+    // The SDK sends no body at all: nothing changes then.
+    const body = await readBody(c, z.union([z.strictObject({}), ConfigBody]));
     const row = await project(c.req.param("project"));
+    if (!("stages" in body)) return c.json({ rollingRelease: rollingConfigView(row) });
     const stages = body.stages.map((stage, index) => ({
       targetPercentage: stage.targetPercentage,
-      requireApproval: stage.requireApproval ?? index < body.stages.length - 1,
+      requireApproval:
+        stage.requireApproval ?? (body.advancementType !== "automatic" && index < body.stages.length - 1),
       duration: stage.duration ?? null,
     }));
     const { enabled, advancementType } = body;

@@ -4,13 +4,24 @@ import { SettingsSchema } from "../deployments/deployment-request.ts";
 import type { Dock } from "../dock.ts";
 import { deleteProject, updateProject } from "../projects/change-project.ts";
 import { createProject } from "../projects/create-project.ts";
-import { createEnvironment } from "../projects/custom-environments.ts";
-import { getEnvironment, getProject, listEnvironments, listProjects } from "../projects/queries.ts";
+import { linkOf } from "../projects/git-link.ts";
+import { ProjectOptionsSchema, splitOptions } from "../projects/project-options.ts";
+import { getProject, listProjects } from "../projects/queries.ts";
+import { saveVariable } from "../projects/variables.ts";
 import { readBody, readQuery } from "./body.ts";
-import { environmentView, projectView } from "./views.ts";
+import { toInput, VariablesBody } from "./variables.ts";
+import { projectView } from "./views.ts";
 
-const CreateBody = SettingsSchema.extend({ name: z.string() });
-const UpdateBody = SettingsSchema.extend({
+const Settable = SettingsSchema.extend(ProjectOptionsSchema.shape);
+const CreateBody = Settable.extend({
+  name: z.string(),
+  gitRepository: z
+    .object({ type: z.enum(["github", "gitlab", "bitbucket"]), repo: z.string().max(255) })
+    .nullish(),
+  environmentVariables: VariablesBody.optional(),
+});
+const UpdateBody = Settable.extend({
+  name: z.string().optional(),
   autoAssignCustomDomains: z.boolean().optional(),
   // Vercel's name and unit. 30 days are the longest that the dock remembers.
   skewProtectionMaxAge: z.number().int().min(0).max(2_592_000).optional(),
@@ -21,14 +32,18 @@ const ListQuery = z.object({
   until: z.coerce.number().int().optional(),
   from: z.coerce.number().int().optional(),
 });
-const EnvironmentBody = z.object({ slug: z.string(), description: z.string().max(256).nullish() });
 
 export function projectRoutes(dock: Dock): Hono {
   const app = new Hono();
 
   app.post("/projects", async (c) => {
-    const { name, ...settings } = await readBody(c, CreateBody);
-    return c.json(projectView(dock, await createProject(dock, { name, settings })));
+    const body = await readBody(c, CreateBody);
+    const { name, gitRepository, environmentVariables = [], ...more } = body;
+    const { options, rest: settings } = splitOptions(more);
+    const link = gitRepository ? linkOf(gitRepository, dock.clock) : null;
+    const project = await createProject(dock, { name, settings, options, link });
+    for (const fields of environmentVariables) await saveVariable(dock, project, toInput(fields), false);
+    return c.json(await projectView(dock, project));
   });
 
   app.get("/projects", async (c) => {
@@ -42,42 +57,26 @@ export function projectRoutes(dock: Dock): Hono {
     const page = rows.slice(0, query.limit);
     const last = page.at(-1);
     const next = rows.length > page.length && last ? last.created_at.getTime() : null;
-    const projects = page.map((row) => projectView(dock, row));
+    const projects = [];
+    for (const row of page) projects.push(await projectView(dock, row));
     return c.json({ projects, pagination: { count: page.length, next, prev: null } });
   });
 
   app.get("/projects/:project", async (c) =>
-    c.json(projectView(dock, await getProject(dock.db, c.req.param("project")))),
+    c.json(await projectView(dock, await getProject(dock.db, c.req.param("project")))),
   );
 
   app.patch("/projects/:project", async (c) => {
-    const { autoAssignCustomDomains, skewProtectionMaxAge, ...settings } = await readBody(c, UpdateBody);
+    const { name, autoAssignCustomDomains, skewProtectionMaxAge, ...more } = await readBody(c, UpdateBody);
+    const { options, rest: settings } = splitOptions(more);
     const project = await getProject(dock.db, c.req.param("project"));
-    const changes = { settings, autoAssignCustomDomains, skewProtectionMaxAge };
-    return c.json(projectView(dock, await updateProject(dock, project, changes)));
+    const changes = { name, settings, options, autoAssignCustomDomains, skewProtectionMaxAge };
+    return c.json(await projectView(dock, await updateProject(dock, project, changes)));
   });
 
   app.delete("/projects/:project", async (c) => {
     await deleteProject(dock, await getProject(dock.db, c.req.param("project")));
     return c.body(null, 204);
-  });
-
-  app.post("/projects/:project/custom-environments", async (c) => {
-    const body = await readBody(c, EnvironmentBody);
-    const project = await getProject(dock.db, c.req.param("project"));
-    const input = { slug: body.slug, description: body.description ?? null };
-    return c.json(environmentView(await createEnvironment(dock, project, input)), 201);
-  });
-
-  app.get("/projects/:project/custom-environments", async (c) => {
-    const project = await getProject(dock.db, c.req.param("project"));
-    const environments = (await listEnvironments(dock.db, project.id)).map(environmentView);
-    return c.json({ environments, accountLimit: { total: 1_000 } });
-  });
-
-  app.get("/projects/:project/custom-environments/:environment", async (c) => {
-    const project = await getProject(dock.db, c.req.param("project"));
-    return c.json(environmentView(await getEnvironment(dock.db, project, c.req.param("environment"))));
   });
 
   return app;

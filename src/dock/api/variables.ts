@@ -30,6 +30,7 @@ const Fields = z.object({
   gitBranch: z.string().max(255).nullish(),
   comment: z.string().max(500).nullish(),
 });
+export const VariablesBody = z.array(Fields).max(500);
 const CreateBody = z.union([z.array(Fields).min(1).max(500), Fields.transform((one) => [one])]);
 const EditBody = Fields.partial().extend({
   type: Fields.shape.type.removeDefault().optional(),
@@ -41,7 +42,7 @@ function storedType(type: z.infer<typeof Fields>["type"]): VariableType {
   return type === "config" ? "plain" : type;
 }
 
-function toInput(fields: z.infer<typeof Fields>): VariableInput {
+export function toInput(fields: z.infer<typeof Fields>): VariableInput {
   const everywhere = fields.customEnvironmentIds.length > 0 ? [] : TARGETS;
   return {
     key: fields.key,
@@ -99,6 +100,15 @@ export function variableRoutes(dock: Dock): Hono {
   app.delete("/projects/:project/env/:id", async (c) => {
     const project = await getProject(dock.db, c.req.param("project"));
     return c.json(variableView(dock, await deleteVariable(dock, project, c.req.param("id"))));
+  });
+
+  app.delete("/projects/:project/env", async (c) => {
+    const { ids } = await readBody(c, z.object({ ids: z.array(z.string().max(100)).min(1).max(1_000) }));
+    const project = await getProject(dock.db, c.req.param("project"));
+    // All are looked for first: one that is not there must not leave half of them removed.
+    for (const id of ids) await getVariable(dock, project, id);
+    for (const id of ids) await deleteVariable(dock, project, id);
+    return c.json({ deleted: ids.length, ids });
   });
 
   app.get("/env/pull/:project/:target", async (c) => {

@@ -1,8 +1,9 @@
 import type { DeploymentView } from "../deployments/queries.ts";
 import { type Dock, TEAM, USER } from "../dock.ts";
 import type { RollingRelease } from "../pointers/rolling-release.ts";
-import type { CustomEnvironment, Project, Variable } from "../projects/queries.ts";
+import type { Project, Variable } from "../projects/queries.ts";
 import { productionOf, type RoutedRelease } from "../traffic/snapshot.ts";
+import { bypassView } from "./protection.ts";
 
 const REGION = "local";
 const creator = { uid: USER.id, username: USER.username, email: USER.email };
@@ -16,6 +17,7 @@ export function readyState(dock: Dock, row: DeploymentView): DeploymentView["sta
 
 /** Whether its automatic aliases are settled, or there are none. Boolean for the SDK, which refuses a timestamp. */
 function aliasAssigned(dock: Dock, row: DeploymentView): boolean {
+  if (row.auto_assign && (row.checks_state === "pending" || row.checks_state === "failed")) return false;
   return readyState(dock, row) === "READY" && (row.alias_generation ?? 0) <= dock.publisher.acknowledged();
 }
 
@@ -39,11 +41,31 @@ function shared(dock: Dock, row: DeploymentView) {
     ...(row.error_code ? { errorCode: row.error_code, errorMessage: row.error_message } : {}),
     ...(row.state === "CANCELED" ? { canceledAt: ms(row.ended_at) } : {}),
     ...(row.source ? { source: row.source } : {}),
+    ...checksView(row),
     ...(row.custom_environment_id
       ? { customEnvironment: { id: row.custom_environment_id, slug: row.environment_slug } }
       : {}),
     /** Beyond Vercel's fields: what it is made of, and whether an earlier build was used. */
     dock: { kind: row.kind ?? "unknown", reused: row.reused },
+  };
+}
+
+/** Numbers and no dates: with anything else the SDK would drop most of the deployment. */
+function checksView(row: DeploymentView) {
+  if (row.checks_state === null) return {};
+  const isPending = row.checks_state === "pending";
+  const startedAt = (row.checks_started_at ?? row.created_at).getTime();
+  const completedAt = row.checks_completed_at?.getTime();
+  return {
+    checks: {
+      "deployment-alias": {
+        state: row.checks_state,
+        startedAt,
+        ...(completedAt === undefined || isPending ? {} : { completedAt }),
+      },
+    },
+    checksState: isPending ? "running" : "completed",
+    ...(isPending ? {} : { checksConclusion: row.checks_state }),
   };
 }
 
@@ -126,7 +148,7 @@ function releaseView(release: RoutedRelease) {
   };
 }
 
-export function projectView(dock: Dock, row: Project) {
+export async function projectView(dock: Dock, row: Project) {
   const { state } = dock.traffic;
   const production = productionOf(state, row.id);
   const release = production && state.releases.get(production.deploymentId);
@@ -140,8 +162,10 @@ export function projectView(dock: Dock, row: Project) {
     createdAt: row.created_at.getTime(),
     updatedAt: row.updated_at.getTime(),
     ...row.settings,
-    nodeVersion: "24.x",
+    nodeVersion: /^\d+\.x$/.test(row.settings.nodeVersion ?? "") ? row.settings.nodeVersion : "24.x",
     directoryListing: false,
+    ssoProtection: null,
+    passwordProtection: null,
     autoAssignCustomDomains: row.auto_assign,
     alias: production
       ? [{ domain: production.host, environment: "production", target: "PRODUCTION", deployment: view }]
@@ -150,7 +174,10 @@ export function projectView(dock: Dock, row: Project) {
     latestDeployments: [],
     live: false,
     deploymentExpiration: {},
-    resourceConfig: { functionDefaultRegions: [REGION] },
+    ...optionsView(row),
+    protectionBypass: await bypassView(dock, row.id),
+    ...(row.link ? { link: row.link } : {}),
+    ...(row.paused_at ? { paused: true } : {}),
     defaultResourceConfig: { functionDefaultRegions: [REGION] },
     lastRollbackTarget: row.last_rollback_target,
     lastAliasRequest: row.last_alias_request ? aliasRequestView(dock, row.last_alias_request) : null,
@@ -159,6 +186,14 @@ export function projectView(dock: Dock, row: Project) {
     dock: { drainMs: row.drain_ms },
     rollingRelease: row.rolling_release_config?.enabled ? rollingConfigView(row) : null,
   };
+}
+
+/** The region has an older name, which the SDK's full schema does not know any more. */
+function optionsView({ options }: Project) {
+  const { serverlessFunctionRegion: region, resourceConfig, ...rest } = options;
+  const functionDefaultRegions = [typeof region === "string" ? region : REGION];
+  const config = typeof resourceConfig === "object" && resourceConfig !== null ? resourceConfig : {};
+  return { ...rest, resourceConfig: { functionDefaultRegions, ...config } };
 }
 
 function aliasRequestView(dock: Dock, request: NonNullable<Project["last_alias_request"]>) {
@@ -192,7 +227,7 @@ export function rollingReleaseView(dock: Dock, row: RollingRelease, queued: stri
     id: row.id,
     state: row.state,
     substate: null,
-    advancementType: "manual-approval",
+    advancementType: row.advancement,
     currentDeployment: release(row.current_deployment_id),
     canaryDeployment: release(row.canary_deployment_id),
     currentCanaryPercentage: active ? (row.stages[row.active_stage]?.targetPercentage ?? 0) : undefined,
@@ -201,17 +236,6 @@ export function rollingReleaseView(dock: Dock, row: RollingRelease, queued: stri
     activeStage: active ? (stages[row.active_stage] ?? null) : null,
     nextStage: active ? (stages[row.active_stage + 1] ?? null) : null,
     startedAt: row.started_at.getTime(),
-    updatedAt: row.updated_at.getTime(),
-  };
-}
-
-export function environmentView(row: CustomEnvironment) {
-  return {
-    id: row.id,
-    slug: row.slug,
-    type: "preview",
-    description: row.description ?? "",
-    createdAt: row.created_at.getTime(),
     updatedAt: row.updated_at.getTime(),
   };
 }

@@ -4,7 +4,9 @@ import { z } from "zod";
 import { errorCodeOf } from "../../foundation/errors.ts";
 import type { Manifest } from "../../gateway/snapshot.ts";
 import type { Artifact } from "./build.ts";
+import { BuiltFunction } from "./functions.ts";
 import { directorySize } from "./limits.ts";
+import { CronJob } from "./output-config.ts";
 
 // Paths are relative to the artifact's directory, so that the whole state directory can be moved.
 const Stored = z.object({
@@ -14,6 +16,8 @@ const Stored = z.object({
   server: z.object({ directory: z.string(), command: z.string() }).nullable(),
   digests: z.array(z.string()),
   sizeBytes: z.number(),
+  functions: z.array(BuiltFunction).default([]),
+  crons: z.array(CronJob).default([]),
 });
 
 export type NewArtifact = {
@@ -24,6 +28,8 @@ export type NewArtifact = {
   readonly manifest: Manifest;
   readonly digests: readonly string[];
   readonly sizeBytes: number;
+  readonly functions: readonly BuiltFunction[];
+  readonly crons: readonly CronJob[];
   /** `tree`: absolute, moved into the artifact; `directory`: the package in it, relative. */
   readonly server: { readonly tree: string; readonly directory: string; readonly command: string } | null;
   /** An earlier artifact stays, but this one is found from now on. */
@@ -82,6 +88,8 @@ async function addArtifact(
       server: server ? { directory: join("app", server.directory), command: server.command } : null,
       digests: [...digests],
       sizeBytes: artifact.sizeBytes + (server ? await directorySize(join(temporary, "app")) : 0),
+      functions: [...artifact.functions],
+      crons: [...artifact.crons],
     };
     await writeFile(join(temporary, "artifact.json"), JSON.stringify(stored));
     const { name, first } = await moveIntoPlace(directory, temporary, artifact);

@@ -1,114 +1,96 @@
-import { z } from "zod";
+import { readFile } from "node:fs/promises";
 import type { Route } from "../../gateway/snapshot.ts";
-import { BuildFailure } from "./build.ts";
 import { contentTypeOf } from "./content-type.ts";
+import { type BuiltFunction, readFunctions } from "./functions.ts";
 import type { ServedFile } from "./manifest.ts";
-import type { StaticSource } from "./static-source.ts";
+import { type CronJob, invalidOutput, type OutputConfig, parseOutputConfig } from "./output-config.ts";
+import { OUTPUT_DIRECTORY, type OutputEntry, type OutputTree, realPathIn } from "./output-tree.ts";
 
-const Handle = z.object({
-  handle: z.enum(["filesystem", "hit", "miss", "rewrite", "error", "resource"]),
-});
+/** What a Build Output comes to: files and routes for the gateway, or a tree for the output server. */
+export type BuildOutput = {
+  readonly framework: string | null;
+  readonly crons: readonly CronJob[];
+  readonly functions: readonly BuiltFunction[];
+} & (
+  | { readonly kind: "static"; readonly files: readonly ServedFile[]; readonly routes: readonly Route[] }
+  /** `entries`: all that the output server needs, to be written out. */
+  | { readonly kind: "server"; readonly entries: ReadonlyMap<string, OutputEntry> }
+);
 
-const Source = z.object({
-  src: z.string(),
-  dest: z.string().optional(),
-  headers: z.record(z.string(), z.string()).optional(),
-  methods: z.array(z.string()).optional(),
-  status: z.number().int().optional(),
-  continue: z.boolean().optional(),
-  check: z.boolean().optional(),
-});
+const STATIC = `${OUTPUT_DIRECTORY}/static/`;
 
-// Source: vercel.com/docs/build-output-api/configuration. Fields that are not named here have no effect on files.
-const Config = z.object({
-  version: z.literal(3),
-  routes: z.array(z.union([Handle, Source])).nullish(),
-  overrides: z
-    .record(z.string(), z.object({ path: z.string().optional(), contentType: z.string().optional() }))
-    .nullish(),
-});
+/** Reads and checks a Build Output (version 3). @throws BuildFailure `BUILD_INVALID_CONFIG` naming what is wrong. */
+export async function readBuildOutput(tree: OutputTree): Promise<BuildOutput> {
+  const config = parseOutputConfig(await readConfig(tree));
+  assertOverridesInside(config);
+  const { functions, entries } = await readFunctions(tree, middlewareOf(config));
+  const facts = {
+    framework: config.framework?.slug ?? null,
+    crons: config.crons ?? [],
+    functions,
+  };
+  if (needsServer(config, tree.entries)) return { ...facts, kind: "server", entries };
+  const files = staticFiles(tree.entries, config);
+  return { ...facts, kind: "static", files, routes: (config.routes ?? []) as Route[] };
+}
 
-// Conditions and transformations need a matcher that the gateway does not have. Ignoring one would serve to everyone
-// what is meant for some.
-const UNSUPPORTED = ["has", "missing", "middlewarePath", "mitigate", "transforms"];
+async function readConfig(tree: OutputTree): Promise<string | null> {
+  const entry = tree.entries.get(`${OUTPUT_DIRECTORY}/config.json`);
+  return entry?.kind === "file" ? readFile(entry.location, "utf8") : null;
+}
 
-/**
- * Reads a Build Output (version 3): its static files under the paths and types that `overrides` gives them, and its
- * routes. `sources` are relative to the output's directory. @throws BuildFailure `BUILD_INVALID_CONFIG`
- */
-export function readBuildOutput(
-  configText: string | null,
-  sources: readonly StaticSource[],
-): { files: ServedFile[]; routes: Route[] } {
-  refuseFunctions(sources);
-  const config = parseConfig(configText);
+/** Whether more than files and routes are asked for. The gateway runs nothing, resizes nothing and asks nobody else. */
+function needsServer(config: OutputConfig, entries: ReadonlyMap<string, OutputEntry>): boolean {
+  if (config.images || (config.wildcard ?? []).length > 0) return true;
+  for (const path of entries.keys()) if (path.startsWith(`${OUTPUT_DIRECTORY}/functions/`)) return true;
+  return (config.routes ?? []).some(
+    (route) => "middlewarePath" in route || ("dest" in route && /^(https?:)?\/\//i.test(String(route.dest))),
+  );
+}
+
+function middlewareOf(config: OutputConfig): Set<string> {
+  const paths = new Set<string>();
+  for (const route of config.routes ?? []) {
+    const path = "middlewarePath" in route ? route.middlewarePath : undefined;
+    if (typeof path === "string") paths.add(path.replace(/^\/+/, ""));
+  }
+  return paths;
+}
+
+function staticFiles(entries: ReadonlyMap<string, OutputEntry>, config: OutputConfig): ServedFile[] {
   const overrides = new Map(Object.entries(config.overrides ?? {}));
-  const files = sources.flatMap((source): ServedFile[] => {
-    if (!source.path.startsWith("static/")) return [];
-    const path = source.path.slice("static/".length);
+  const files: ServedFile[] = [];
+  for (const listed of entries.keys()) {
+    if (!listed.startsWith(STATIC)) continue;
+    const real = realPathIn(entries, listed);
+    const entry = real === null ? undefined : entries.get(real);
+    if (entry?.kind !== "file") continue;
+    const path = listed.slice(STATIC.length);
     const override = overrides.get(path);
+    const { size, sha1, location } = entry;
+    const urlPath = `/${(override?.path ?? path).replace(/^\/+/, "")}`;
     const type = override?.contentType ?? contentTypeOf(path);
-    return [{ urlPath: `/${(override?.path ?? path).replace(/^\/+/, "")}`, type, source }];
-  });
-  return { files, routes: (config.routes ?? []) as Route[] };
+    const file = { urlPath, type, source: { path: listed, size, sha1, location } };
+    files.push(file);
+    // With clean URLs a folder's page is named `index`; the gateway finds it for `/` by its whole name.
+    if (/\/index$/.test(urlPath) && type.startsWith("text/html")) {
+      files.push({ ...file, urlPath: `${urlPath}.html` });
+    }
+  }
+  return files;
 }
 
-function refuseFunctions(sources: readonly StaticSource[]): void {
-  const names = new Set<string>();
-  for (const { path } of sources) {
-    const name = /^functions\/(.+?)\.func\//.exec(path)?.[1];
-    if (name !== undefined) names.add(name);
-  }
-  if (names.size === 0) return;
-  const shown = [...names].sort().slice(0, 5).join(", ");
-  const more = names.size > 5 ? ` and ${names.size - 5} more` : "";
-  throw new BuildFailure(
-    "BUILD_INVALID_CONFIG",
-    `The Build Output has functions (${shown}${more}), which are not supported here yet.`,
-    "Deploy its static part only, or deploy the app from source with a `start` script.",
-  );
-}
-
-function parseConfig(text: string | null): z.infer<typeof Config> {
-  if (text === null) throw invalid("config.json is missing");
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (error) {
-    throw invalid(`config.json is no JSON: ${error instanceof Error ? error.message : String(error)}`);
-  }
-  const parsed = Config.safeParse(json);
-  if (!parsed.success) {
-    const problems = parsed.error.issues.map(
-      (issue) => `${issue.path.join(".") || "config.json"}: ${issue.message}`,
+/** An override gives a file another URL; one with dots or control characters in it would name none. */
+function assertOverridesInside(config: OutputConfig): void {
+  for (const [file, { path, contentType }] of Object.entries(config.overrides ?? {})) {
+    for (const part of [file, path ?? ""]) {
+      if (!part.split("/").includes("..") && !/[\0\\]/.test(part)) continue;
+      throw invalidOutput(`the override of ${JSON.stringify(file.slice(0, 200))} leads outside of static/`);
+    }
+    // It becomes a header's value.
+    if (contentType === undefined || /^[\x20-\x7e]{1,256}$/.test(contentType)) continue;
+    throw invalidOutput(
+      `the override of ${JSON.stringify(file.slice(0, 200))} has a content type that is none`,
     );
-    throw invalid(problems.slice(0, 5).join("; "));
   }
-  for (const [index, route] of rawRoutes(json).entries()) {
-    const field = UNSUPPORTED.find((name) => name in route);
-    if (field) throw invalid(`routes.${index} uses "${field}", which is not supported here yet`);
-    if (typeof route.src === "string") assertPattern(index, route.src);
-  }
-  return parsed.data;
-}
-
-function rawRoutes(json: unknown): Record<string, unknown>[] {
-  const routes = (json as { routes?: unknown }).routes;
-  return Array.isArray(routes) ? routes : [];
-}
-
-function assertPattern(index: number, src: string): void {
-  try {
-    new RegExp(src, "i");
-  } catch {
-    throw invalid(`routes.${index}.src is no regular expression that this gateway reads: ${src}`);
-  }
-}
-
-function invalid(problem: string): BuildFailure {
-  return new BuildFailure(
-    "BUILD_INVALID_CONFIG",
-    `.vercel/output cannot be served: ${problem}.`,
-    "Build it again with `vercel build`, or remove .vercel/output to have the app built from source.",
-  );
 }

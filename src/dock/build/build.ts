@@ -1,4 +1,6 @@
 import type { TreeFile } from "../store/store.ts";
+import type { BuiltFunction } from "./functions.ts";
+import type { CronJob } from "./output-config.ts";
 
 /**
  * Vercel's project settings, the part that decides a build. Null or absent: detect.
@@ -10,6 +12,14 @@ export type BuildSettings = {
   readonly buildCommand?: string | null;
   readonly outputDirectory?: string | null;
   readonly rootDirectory?: string | null;
+};
+
+/** Variables that nobody set: they say where and for what a build is made. */
+export type SystemVariables = {
+  /** The same for every deployment of a project to one target from one branch: a part of the artifact's key. */
+  readonly fixed: Readonly<Record<string, string>>;
+  /** This deployment's alone: its URL, its id, its commit. An artifact that has one in it is not reused. */
+  readonly own: Readonly<Record<string, string>>;
 };
 
 export type BuildRequest = {
@@ -24,6 +34,10 @@ export type BuildRequest = {
    * and certificate settings. `SIGNALBOX_START_COMMAND` overrides `npm start` for server releases.
    */
   readonly env: Readonly<Record<string, string>>;
+  /** `production`, `preview`, or a custom environment's slug; preview when absent. */
+  readonly target?: string;
+  /** What `vercel build` is told about the deployment, as Vercel's system environment variables name it. */
+  readonly system?: SystemVariables;
   /** True: the tree holds `.vercel/output`, nothing is built. */
   readonly prebuilt: boolean;
   /** True: neither an earlier artifact nor the caches are used. */
@@ -44,6 +58,9 @@ export type Artifact = {
   /** Every digest in the content store that the manifest names, for garbage collection. */
   readonly digests: readonly string[];
   readonly sizeBytes: number;
+  /** Of a Build Output: its functions (of very many the first 1,000) and its cron jobs. */
+  readonly functions: readonly BuiltFunction[];
+  readonly crons: readonly CronJob[];
 };
 
 export type BuildEvent = {

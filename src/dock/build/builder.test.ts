@@ -144,19 +144,13 @@ describe("a ready Build Output", () => {
   });
 
   test.each([
-    [
-      "functions, by name",
-      { "functions/api/hello.func/.vc-config.json": "{}" },
-      '{"version":3}',
-      /functions \(api\/hello\)/,
-    ],
-    ["another version", {}, '{"version":2}', /version/],
-    ["no JSON", {}, "{", /no JSON/],
-    ["a route with a condition", {}, '{"version":3,"routes":[{"src":"/","has":[]}]}', /"has"/],
-  ])("with %s is refused", async (_title, extra, config, message) => {
+    ["another version", '{"version":2}', /version/],
+    ["no JSON", "{", /no JSON/],
+    ["a pattern that is none", '{"version":3,"routes":[{"src":"/(?R)"}]}', /routes\.0: .*\(\?R\)/],
+  ])("with %s is refused", async (_title, config, message) => {
     await using place = await temporaryDirectory();
     const built = await buildPlace(place.path);
-    const under = Object.entries({ ...extra, "config.json": config, "static/index.html": "" });
+    const under = Object.entries({ "config.json": config, "static/index.html": "" });
     const files = await treeOf(
       built.store,
       Object.fromEntries(under.map(([path, text]) => [`.vercel/output/${path}`, text])),

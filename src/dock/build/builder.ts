@@ -1,29 +1,44 @@
-import { mkdir, readdir, readFile, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join, posix } from "node:path";
 import type { Clock } from "../../foundation/clock.ts";
 import { AppError, errorCodeOf, messageOf } from "../../foundation/errors.ts";
 import type { Ids } from "../../foundation/ids.ts";
 import type { Log } from "../../foundation/log.ts";
 import type { Route } from "../../gateway/snapshot.ts";
+import { OUTPUT_SERVER } from "../output/command.ts";
 import { ProcessFamily } from "../run/process-family.ts";
 import type { FileStore } from "../store/store.ts";
-import { artifactKey } from "./artifact-key.ts";
+import { artifactKey, ownKey, ownTexts } from "./artifact-key.ts";
 import { type Artifacts, createArtifacts } from "./artifacts.ts";
 import { type Builder, BuildFailure, type BuildRequest, type BuildResult } from "./build.ts";
 import { type BuildLog, createBuildLog } from "./build-log.ts";
 import { readBuildOutput } from "./build-output.ts";
 import { type BuildCache, createBuildCache, folderName } from "./cache.ts";
+import { chooseBuilder } from "./choose-builder.ts";
 import { BUILD_MARKER } from "./command-env.ts";
 import { findOutput } from "./find-output.ts";
+import type { BuiltFunction } from "./functions.ts";
 import type { BuildLimits } from "./limits.ts";
 import { composeManifest, type ServedFile, servedAsIs } from "./manifest.ts";
+import type { CronJob } from "./output-config.ts";
+import {
+  OUTPUT_DIRECTORY,
+  type OutputEntry,
+  type OutputTree,
+  outputInStore,
+  outputOnDisk,
+} from "./output-tree.ts";
 import { BUILD_OUTPUT, type Plan, planBuild, rootDirectoryOf } from "./plan.ts";
 import { canceled } from "./run-command.ts";
 import { type SourceTree, sourceTree } from "./source-tree.ts";
 import { isServed } from "./static-path.ts";
 import { sourcesOfDirectory, sourcesOfTree } from "./static-source.ts";
 import { assertSafeTree } from "./tree-paths.ts";
+import { mentions, vercelBuild } from "./vercel-build.ts";
+import { type VercelCli, vercelCliAt } from "./vercel-cli.ts";
+import { readVercelJson, settingsWith, siteConfig, type VercelJson } from "./vercel-json.ts";
 import { buildInWorkshop, detached } from "./workspace.ts";
+import { writeOutput } from "./write-output.ts";
 
 export type BuilderOptions = {
   /** Absolute. Artifacts, caches and work directories are below it. */
@@ -37,6 +52,8 @@ export type BuilderOptions = {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Log;
+  /** Absolute path of the official `vercel` program, which builds what it can; null or absent: the dock builds all. */
+  readonly vercelCli?: string | null;
   /** Bytes that the dependency and framework caches of all projects may hold after `collect`. Default 2 GB. */
   readonly cacheBytes?: number;
 };
@@ -46,16 +63,21 @@ export type DockBuilder = Builder & { digests(): Promise<Set<string>> };
 
 const CACHE_BYTES = 2_000_000_000;
 
-type Shop = BuilderOptions & { artifacts: Artifacts; cache: BuildCache; active: Map<string, BuildRequest> };
+type Shop = BuilderOptions & {
+  artifacts: Artifacts;
+  cache: BuildCache;
+  active: Map<string, BuildRequest>;
+  cli: VercelCli | null;
+};
 
 export function createBuilder(options: BuilderOptions): DockBuilder {
-  const { dir, path, clock, ids, store } = options;
+  const { dir, path, clock, ids } = options;
   const artifacts = createArtifacts(join(dir, "artifacts"));
   const cache = createBuildCache({ directory: join(dir, "cache"), path, clock, ids });
-  const shop: Shop = { ...options, artifacts, cache, active: new Map() };
+  const cli = options.vercelCli ? vercelCliAt(options.vercelCli) : null;
+  const shop: Shop = { ...options, artifacts, cache, active: new Map(), cli };
   return {
-    lookup: async (request) =>
-      request.force ? null : artifacts.find(artifactKey(request, store.directory), clock.now()),
+    lookup: async (request) => (request.force ? null : artifacts.find(keyOf(shop, request).key, clock.now())),
     build: (request, { signal, onEvent }) => build(shop, request, signal, onEvent),
     digests: () => artifacts.digests(),
     async collect(retained, olderThan) {
@@ -68,14 +90,19 @@ export function createBuilder(options: BuilderOptions): DockBuilder {
   };
 }
 
+function keyOf(shop: Shop, request: BuildRequest): { key: string; cli: VercelCli | null } {
+  const cli = chooseBuilder(request, shop.cli);
+  return { key: artifactKey(request, shop.store.directory, cli), cli };
+}
+
 async function build(
   shop: Shop,
   request: BuildRequest,
   signal: AbortSignal,
   onEvent: Parameters<Builder["build"]>[1]["onEvent"],
 ): Promise<BuildResult> {
-  const { store, clock, artifacts } = shop;
-  const key = artifactKey(request, store.directory);
+  const { clock, artifacts } = shop;
+  const { key, cli } = keyOf(shop, request);
   const earlier = request.force ? null : await artifacts.find(key, clock.now());
   if (earlier) return { artifact: earlier, reused: true };
   const buildId = shop.ids("bld");
@@ -84,7 +111,7 @@ async function build(
   shop.active.set(buildId, request);
   try {
     await mkdir(work, { recursive: true });
-    return await produce({ shop, request, signal, log, key, buildId, work });
+    return await produce({ shop, request, signal, log, key, buildId, work, cli });
   } catch (error) {
     throw asFailure(error, signal, shop.log);
   } finally {
@@ -101,6 +128,8 @@ type Job = {
   readonly key: string;
   readonly buildId: string;
   readonly work: string;
+  /** Builds it; null: the dock does. */
+  readonly cli: VercelCli | null;
 };
 
 /** What is served, before it is in the store. `server`: the tree to keep and the command to run in it. */
@@ -109,6 +138,10 @@ type Product = {
   readonly routes: readonly Route[];
   readonly framework: string | null;
   readonly server: { tree: string; directory: string; command: string } | null;
+  readonly functions?: readonly BuiltFunction[];
+  readonly crons?: readonly CronJob[];
+  /** True: it names its deployment, and would be wrong for any other. */
+  readonly own?: boolean;
 };
 
 async function produce(job: Job): Promise<BuildResult> {
@@ -125,13 +158,15 @@ async function produce(job: Job): Promise<BuildResult> {
   signal.throwIfAborted();
   await shop.cache.writeEncodings(request.projectId, composed.encodings);
   return shop.artifacts.add({
-    key,
+    key: product.own ? ownKey(key, request) : key,
     buildId,
     framework: product.framework,
     manifest: composed.manifest,
     digests: composed.digests,
     sizeBytes: composed.sizeBytes,
     server: product.server,
+    functions: product.functions ?? [],
+    crons: product.crons ?? [],
     force: request.force,
   });
 }
@@ -142,18 +177,76 @@ async function makeProduct(job: Job): Promise<Product> {
   const root = rootDirectoryOf(request.settings);
   const whole = sourceTree(request.files, "", shop.store);
   const tree = root === "" ? whole : sourceTree(request.files, root, shop.store);
-  const ready = [tree, whole].find((candidate) => candidate.has(`${BUILD_OUTPUT}/config.json`));
-  if (request.prebuilt || ready) return productOfBuildOutput(job, ready ?? whole);
+  const ready = [root, ""].find((place) => whole.has(posix.join(place, BUILD_OUTPUT, "config.json")));
+  if (request.prebuilt || ready !== undefined) {
+    return productOfBuildOutput(job, await outputInStore(request.files, ready ?? "", shop.store));
+  }
   if (tree.files.length === 0) throw nothingThere(root);
-  const plan = await planBuild(tree, request.settings, request.env, (path) => root !== "" && whole.has(path));
-  const idle = plan.server === null && plan.build === null && !request.settings.installCommand?.trim();
-  return idle ? productOfTree(job, plan, tree) : productOfBuild(job, plan, tree, root);
+  if (job.cli) return productOfVercelBuild(job, job.cli, tree, root);
+  const vercelJson = await readVercelJson(tree);
+  const settings = settingsWith(request.settings, vercelJson);
+  const plan = await planBuild(tree, settings, request.env, (path) => root !== "" && whole.has(path));
+  const idle = plan.server === null && plan.build === null && !settings.installCommand?.trim();
+  const own = { ...job, request: { ...request, settings } };
+  const product = idle ? await productOfTree(own, plan, tree) : await productOfBuild(own, plan, tree, root);
+  return plan.server === null ? withVercelJson(own, product, vercelJson) : product;
 }
 
-async function productOfBuildOutput({ shop }: Job, tree: SourceTree): Promise<Product> {
-  const sources = await sourcesOfTree(tree, BUILD_OUTPUT, shop.store);
-  const output = readBuildOutput(await tree.read(`${BUILD_OUTPUT}/config.json`), sources);
-  return { ...output, framework: null, server: null };
+/** The site as the Build Output that its `vercel.json` makes of it, or as it is where there is nothing of that kind. */
+async function withVercelJson(job: Job, product: Product, json: VercelJson | null): Promise<Product> {
+  if (product.server) return product;
+  const paths = product.files.map((file) => file.urlPath.slice(1));
+  const config = siteConfig(json, paths, product.routes);
+  if (config === null) return product;
+  const location = join(job.work, "config.json");
+  await writeFile(location, JSON.stringify(config));
+  const file = { kind: "file", executable: false } as const;
+  const entries = new Map<string, OutputEntry>(
+    product.files.map(({ urlPath, source: { size, sha1, location } }) => [
+      `${OUTPUT_DIRECTORY}/static${urlPath}`,
+      { ...file, size, sha1, location },
+    ]),
+  );
+  entries.set(`${OUTPUT_DIRECTORY}/config.json`, { ...file, size: 0, sha1: null, location });
+  const made = await productOfBuildOutput(job, { entries, outside: async () => null });
+  return { ...made, framework: product.framework };
+}
+
+/** Files and routes for the gateway, or a tree of its own for the output server, which everything is sent to. */
+async function productOfBuildOutput({ work, log }: Job, tree: OutputTree): Promise<Product> {
+  const output = await readBuildOutput(tree);
+  const { framework, functions, crons } = output;
+  if (output.kind === "static") {
+    return { files: output.files, routes: output.routes, framework, server: null, functions, crons };
+  }
+  const directory = join(work, "output");
+  await mkdir(directory, { recursive: true });
+  await writeOutput(output.entries, directory);
+  log.line("stdout", `The output has ${functions.length} functions in ${output.entries.size} files.`);
+  const server = { tree: directory, directory: "", command: OUTPUT_SERVER };
+  return { files: [], routes: [], framework, server, functions, crons };
+}
+
+async function productOfVercelBuild(
+  job: Job,
+  cli: VercelCli,
+  tree: SourceTree,
+  root: string,
+): Promise<Product> {
+  const { request } = job;
+  const directory = await vercelBuild({ ...surroundings(job), root, tree, cli });
+  const output = await outputOnDisk(directory, "");
+  const product = await productOfBuildOutput(job, output);
+  // Looked for in what the output server gets, which has the files that functions take from the tree.
+  const written = product.server ? await outputOnDisk(product.server.tree, "", ".") : output;
+  return { ...product, own: await mentions(written.entries, ownTexts(request)) };
+}
+
+function surroundings(job: Job) {
+  const { shop, request, buildId, signal, log, work } = job;
+  const { store, cache, limits, networkEnv, path, clock } = shop;
+  const deadlineMs = clock.monotonicMs() + limits.timeoutMs;
+  return { store, cache, limits, networkEnv, path, clock, log, signal, deadlineMs, request, buildId, work };
 }
 
 /** A site that is ready as it is: its files are in the store already, so nothing is written out. */
@@ -170,18 +263,15 @@ async function productOfTree({ shop, log }: Job, plan: Plan, tree: SourceTree): 
 }
 
 async function productOfBuild(job: Job, plan: Plan, tree: SourceTree, root: string): Promise<Product> {
-  const { shop, request, buildId, signal, log, work } = job;
-  const { store, cache, limits, networkEnv, path, clock } = shop;
-  const deadlineMs = clock.monotonicMs() + limits.timeoutMs;
-  const surroundings = { store, cache, limits, networkEnv, path, clock, log, signal, deadlineMs };
-  const directory = await buildInWorkshop({ ...surroundings, request, buildId, work, root, tree, plan });
+  const { log, work } = job;
+  const directory = await buildInWorkshop({ ...surroundings(job), root, tree, plan });
   const framework = plan.framework?.slug ?? null;
   const boundary = join(work, "tree");
   const skipped = (file: string) => log.line("stderr", `Not served, it leads out of the build: ${file}`);
   const configText = await readFile(join(directory, BUILD_OUTPUT, "config.json"), "utf8").catch(() => null);
   if (configText !== null && plan.server === null) {
-    const sources = await sourcesOfDirectory(join(directory, BUILD_OUTPUT), boundary, skipped);
-    return { ...readBuildOutput(configText, sources), framework, server: null };
+    const product = await productOfBuildOutput(job, await outputOnDisk(boundary, root));
+    return { ...product, framework: product.framework ?? framework };
   }
   const output = await findOutput(plan, directory);
   const wholeTree = output === directory;

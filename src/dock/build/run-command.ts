@@ -15,6 +15,8 @@ export type CommandOptions = {
   /** `install` or `build`: the word for it in a failure's sentence. */
   readonly name: string;
   readonly command: string;
+  /** What the log and failures call it, where that is not the command itself. */
+  readonly shown?: string;
   readonly directory: string;
   readonly env: Readonly<Record<string, string>>;
   readonly log: BuildLog;
@@ -38,7 +40,7 @@ type Ending =
 export async function runCommand(options: CommandOptions): Promise<void> {
   const { log, clock } = options;
   if (options.signal.aborted) throw canceled();
-  log.command(options.command);
+  log.command(options.shown ?? options.command);
   const family = new ProcessFamily(`${BUILD_MARKER}=${options.env[BUILD_MARKER]}`);
   const child = spawn("sh", ["-c", options.command], {
     cwd: options.directory,
@@ -143,11 +145,11 @@ export function canceled(): BuildFailure {
   return new BuildFailure("BUILD_CANCELED", "The build was canceled.", "Deploy again when you want it.");
 }
 
-function timedOut({ name, command, limits }: CommandOptions): BuildFailure {
+function timedOut({ name, command, shown, limits }: CommandOptions): BuildFailure {
   const seconds = Math.round(limits.timeoutMs / 100) / 10;
   return new BuildFailure(
     "BUILD_TIMEOUT",
-    `The build did not end within ${seconds} s: the ${name} command \`${command}\` was still running.`,
+    `The build did not end within ${seconds} s: the ${name} command \`${shown ?? command}\` was still running.`,
     "Find what it waits for (a watch mode, a prompt, the network), or raise SIGNALBOX_BUILD_TIMEOUT_S.",
   );
 }
@@ -157,8 +159,8 @@ function notStarted({ name }: CommandOptions, error: Error): BuildFailure {
 }
 
 function badExit(options: CommandOptions, code: number | null, signal: string | null): BuildFailure {
-  const { name, command, log } = options;
-  const shown = log.redactor.redact(command);
+  const { name, log } = options;
+  const shown = log.redactor.redact(options.shown ?? options.command);
   if (code === 127) {
     return new BuildFailure(
       "BUILD_FAILED",

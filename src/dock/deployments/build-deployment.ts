@@ -4,6 +4,7 @@ import type { Dock } from "../dock.ts";
 import { endFailed } from "./end-deployment.ts";
 import type { Deployment } from "./queries.ts";
 import { releaseDeployment } from "./release-deployment.ts";
+import { systemVariablesOf } from "./system-variables.ts";
 import { loadTree } from "./tree.ts";
 import { openEnv } from "./variables-of.ts";
 
@@ -63,6 +64,7 @@ async function claim(dock: Dock, id: string): Promise<Deployment | undefined> {
 }
 
 export async function buildRequest(dock: Dock, row: Deployment): Promise<BuildRequest> {
+  const { slug, fixed, own } = await systemVariablesOf(dock, row);
   return {
     deploymentId: row.id,
     projectId: row.project_id,
@@ -75,6 +77,8 @@ export async function buildRequest(dock: Dock, row: Deployment): Promise<BuildRe
       rootDirectory: row.settings.rootDirectory ?? null,
     },
     env: openEnv(dock, row.id, row.env).build,
+    target: slug ?? row.target ?? "preview",
+    system: { fixed, own },
     prebuilt: row.prebuilt,
     force: row.force,
   };

@@ -4,7 +4,7 @@ import { getDeployment } from "./queries.ts";
 
 /** Removes a deployment, its log and its process. @throws AppError `conflict` while a host points to it. */
 export async function deleteDeployment(dock: Dock, idOrUrl: string): Promise<string> {
-  const { id, state } = await getDeployment(dock, idOrUrl);
+  const { id, state, project_id: projectId } = await getDeployment(dock, idOrUrl);
   if (state === "QUEUED" || state === "BUILDING") dock.queue.cancel(id);
   await dock.traffic.change((current) => {
     const hosts = [...current.aliases].filter(([, alias]) => alias.deploymentId === id).map(([host]) => host);
@@ -21,6 +21,7 @@ export async function deleteDeployment(dock: Dock, idOrUrl: string): Promise<str
     return {
       removeReleases: [id],
       write: async (tx) => {
+        await dock.hooks.emit(tx, "deployment.cleanup", { projectId, deploymentId: id });
         await tx.deleteFrom("deployments").where("id", "=", id).execute();
       },
     };

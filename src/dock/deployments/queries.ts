@@ -50,6 +50,9 @@ export async function getDeployment(
 
 export type DeploymentFilter = {
   readonly projectId?: string | undefined;
+  readonly projectIds?: readonly string[] | undefined;
+  /** Whether it ever served production, so that it may be rolled back to. */
+  readonly wasProduction?: boolean | undefined;
   readonly name?: string | undefined;
   /** `production`, `preview`, or a custom environment's slug. */
   readonly target?: string | undefined;
@@ -66,6 +69,9 @@ export type DeploymentFilter = {
 export async function listDeployments(db: DockDatabase, filter: DeploymentFilter): Promise<DeploymentView[]> {
   let query = views(db).orderBy("d.created_at", "desc").orderBy("d.id", "desc").limit(filter.limit);
   if (filter.projectId) query = query.where("d.project_id", "=", filter.projectId);
+  if (filter.projectIds) query = query.where("d.project_id", "in", filter.projectIds);
+  if (filter.wasProduction !== undefined)
+    query = query.where("d.promoted_at", filter.wasProduction ? "is not" : "is", null);
   if (filter.name) query = query.where("p.name", "=", filter.name);
   if (filter.states) query = query.where("d.state", "in", filter.states);
   if (filter.branch) query = query.where("d.branch", "=", filter.branch);

@@ -1,17 +1,16 @@
 import { sql } from "kysely";
 import { AppError, messageOf } from "../../foundation/errors.ts";
 import type { Artifact } from "../build/build.ts";
+import { gateOf, HOLDS_ALIAS } from "../checks/gate.ts";
+import { type CheckRun, runsOf } from "../checks/queries.ts";
+import { startClocks } from "../checks/runs.ts";
+import { settleChecks } from "../checks/settle.ts";
 import type { Dock } from "../dock.ts";
-import { branchHost, environmentHost, productionHost, pullRequestHost } from "../hosts.ts";
-import { findEnvironment } from "../projects/queries.ts";
+import { type AutomaticHost, automaticHost, dueAliases } from "../pointers/automatic-hosts.ts";
 import { appSpec } from "../releases/app-spec.ts";
+import type { ChecksState } from "../resource-rows.ts";
 import { targetOf } from "../traffic/load.ts";
-import {
-  type AliasTarget,
-  productionOf,
-  type RoutedRelease,
-  type TrafficState,
-} from "../traffic/snapshot.ts";
+import type { RoutedRelease, TrafficState } from "../traffic/snapshot.ts";
 import type { WriteTx } from "../traffic/traffic.ts";
 import { endFailed } from "./end-deployment.ts";
 import type { Deployment } from "./queries.ts";
@@ -29,19 +28,23 @@ export async function releaseDeployment(
   await saveArtifact(dock, row.id, artifact, options.reused);
   if (artifact.server && !(await startProcess(dock, row, artifact.server, options.signal))) return;
   const host = await automaticHost(dock, row);
-  let aliased: readonly string[] = [];
   const release = routedRelease(dock, row, artifact);
+  const runs = await runsOf(dock.db, row.id);
+  const gate = gateOf(runs, HOLDS_ALIAS).state;
+  const checks = gate === "none" ? null : gate;
   const generation = await dock.traffic
     .change((state) => {
-      const alias = host && isDue(state, row, host) ? host : null;
-      aliased = alias ? [alias.host] : [];
-      const promoted = alias?.kind === "production";
+      const isHeld = checks === "pending" || checks === "failed";
+      const aliases = isHeld ? [] : dueAliases(state, row, host);
+      const aliased = aliases.map((alias) => alias.host);
+      const promoted = aliases.some((alias) => alias.kind === "production");
       const readyAt = release.readyAt;
       return {
         addReleases: [{ ...release, promotedAt: promoted ? readyAt : null }],
-        setAliases: alias ? [alias] : [],
+        setAliases: aliases,
         ...(promoted ? { setPromoted: { deploymentId: row.id, at: readyAt } } : {}),
-        write: (tx, generation) => writeReady(tx, { row, host, aliased, generation, readyAt, state }),
+        write: (tx, generation) =>
+          writeReady(dock, tx, { row, host, aliased, generation, readyAt, state, runs, checks, promoted }),
       };
     })
     .catch(async (error) => {
@@ -58,6 +61,9 @@ export async function releaseDeployment(
   });
   await dock.events.end(row.id);
   dock.keeper.sweep();
+  // A check may have ended between the look at the gate and the commit.
+  if (checks !== null) await settleChecks(dock, row.id);
+  if (runs.length > 0) dock.alarm.wake();
 }
 
 async function startProcess(
@@ -67,7 +73,7 @@ async function startProcess(
   signal: AbortSignal,
 ): Promise<boolean> {
   try {
-    await dock.runner.start(appSpec(dock, row, server), signal);
+    await dock.runner.start(await appSpec(dock, row, server), signal);
     return true;
   } catch (error) {
     const output = await dock.runner.tail(row.id, 50);
@@ -88,6 +94,8 @@ async function saveArtifact(dock: Dock, id: string, artifact: Artifact, reused: 
     server: artifact.server ? JSON.stringify(artifact.server) : null,
     digests: [...artifact.digests],
     size_bytes: artifact.sizeBytes,
+    functions: JSON.stringify(artifact.functions),
+    crons: JSON.stringify(artifact.crons),
   };
   // A forced build makes the same key again; its files may be others.
   if (!reused || !(await knownArtifact(dock, artifact))) {
@@ -122,55 +130,15 @@ function routedRelease(dock: Dock, row: Deployment, artifact: Artifact): RoutedR
     manifest: artifact.manifest,
     socket: artifact.server ? dock.runner.socketPath(row.id) : null,
     target: targetOf(row),
+    branch: row.branch,
     createdAt: row.created_at,
     readyAt: dock.clock.now(),
     promotedAt: null,
   };
 }
 
-type AutomaticHost = { readonly host: string } & AliasTarget;
-
-/** The host that a deployment gets by itself, or null where it asked for none. */
-async function automaticHost(dock: Dock, row: Deployment): Promise<AutomaticHost | null> {
-  const alias = { deploymentId: row.id, projectId: row.project_id };
-  if (row.target === "production") {
-    return { ...alias, host: productionHost(row.name, dock.domain), kind: "production" };
-  }
-  if (row.custom_environment_id) {
-    const environment = await findEnvironment(dock.db, row.project_id, row.custom_environment_id);
-    if (!environment) return null;
-    return { ...alias, host: environmentHost(row.name, environment.slug, dock.domain), kind: "environment" };
-  }
-  const pullRequest = pullRequestOf(row.meta);
-  if (pullRequest !== null)
-    return { ...alias, host: pullRequestHost(row.name, pullRequest, dock.domain), kind: "branch" };
-  return row.branch
-    ? { ...alias, host: branchHost(row.name, row.branch, dock.domain), kind: "branch" }
-    : null;
-}
-
-/** The number of the pull request that a preview belongs to: it has that one's host, and not its branch's. */
-function pullRequestOf(meta: Readonly<Record<string, string>>): number | null {
-  const text = meta.pullRequest ?? "";
-  return /^[1-9]\d{0,9}$/.test(text) ? Number(text) : null;
-}
-
-/** Whether the host moves now. A build that began earlier never takes it from one that began later. */
-function isDue(state: TrafficState, row: Deployment, host: AutomaticHost): boolean {
-  if (!row.auto_assign) return false;
-  if (host.kind === "production") {
-    if (state.manual.has(row.project_id) || state.rollouts.has(row.project_id)) return false;
-    const serving = productionOf(state, row.project_id);
-    const release = serving && state.releases.get(serving.deploymentId);
-    if (release && release.createdAt > row.created_at) return false;
-  }
-  const holder = state.aliases.get(host.host);
-  if (!holder) return true;
-  const release = state.releases.get(holder.deploymentId);
-  return holder.projectId === row.project_id && (!release || release.createdAt <= row.created_at);
-}
-
 async function writeReady(
+  dock: Dock,
   tx: WriteTx,
   ready: {
     row: Deployment;
@@ -179,9 +147,12 @@ async function writeReady(
     generation: number;
     readyAt: Date;
     state: TrafficState;
+    runs: readonly CheckRun[];
+    checks: ChecksState | null;
+    promoted: boolean;
   },
 ): Promise<void> {
-  const { row, host, aliased, generation, readyAt } = ready;
+  const { row, host, aliased, generation, readyAt, checks } = ready;
   const taken = host && row.auto_assign && ready.state.aliases.get(host.host);
   const conflict = taken && taken.projectId !== row.project_id;
   const changed = await tx
@@ -193,6 +164,9 @@ async function writeReady(
       ready_generation: generation,
       alias_generation: generation,
       aliases: [...aliased],
+      // Failed ones are told of as such when they are settled.
+      checks_state: checks === "failed" ? "pending" : checks,
+      ...(checks === "succeeded" ? { checks_completed_at: readyAt } : {}),
       ...(row.target === "production" && aliased.length === 0 ? { substate: "STAGED" as const } : {}),
       ...(conflict ? { alias_error: sql`${JSON.stringify(aliasTaken(host.host))}::jsonb` } : {}),
     })
@@ -202,6 +176,12 @@ async function writeReady(
   if (changed.numUpdatedRows === 0n) {
     throw new AppError("canceled", `The deployment ${row.id} was canceled while it was released.`);
   }
+  if (ready.runs.length > 0) await startClocks(dock, tx, row.id, readyAt);
+  const about = { projectId: row.project_id, deploymentId: row.id };
+  await dock.hooks.emit(tx, "deployment.ready", about);
+  if (checks !== null && checks !== "succeeded") return;
+  await dock.hooks.emit(tx, "deployment.succeeded", about);
+  if (ready.promoted) await dock.hooks.emit(tx, "deployment.promoted", about);
 }
 
 function aliasTaken(host: string): { code: string; message: string } {

@@ -17,11 +17,6 @@ export async function readTree(store: FileStore, files: readonly RequestedFile[]
   const tree: TreeFile[] = [];
   for (const file of files) {
     const path = checkedPath(file.file);
-    if (path.startsWith(".vercel/source.tgz")) {
-      throw new AppError("bad_request", "The dock takes no archive uploads.", {
-        hint: "Deploy without --archive: only files that are not here yet are sent.",
-      });
-    }
     if (seen.has(path)) throw new AppError("bad_request", `The file "${path}" is named twice.`);
     seen.add(path);
     const mode = normalMode(file.mode);

@@ -1,5 +1,7 @@
 import type { Dock } from "../dock.ts";
+import { bypassVariable } from "../projects/protection-bypass.ts";
 import { listVariables } from "../projects/queries.ts";
+import { sharedOf } from "../projects/shared-variables.ts";
 
 export type Env = Readonly<Record<string, string>>;
 
@@ -21,6 +23,8 @@ export async function deploymentEnv(
   request: { env: Env; buildEnv: Env },
 ): Promise<DeploymentEnv> {
   const shared = await projectEnv(dock, place);
+  const bypass = await bypassVariable(dock, place.projectId);
+  if (bypass !== null) shared.VERCEL_AUTOMATION_BYPASS_SECRET ??= bypass;
   const run = { ...shared, ...request.env };
   return { build: { ...run, ...request.buildEnv }, run };
 }
@@ -31,6 +35,8 @@ export async function projectEnv(
   place: { projectId: string; target: string; branch: string | null },
 ): Promise<Record<string, string>> {
   const env: Record<string, string> = {};
+  for (const row of await sharedOf(dock.db, place.projectId, place.target))
+    env[row.key] = dock.secrets.open(row.sealed, row.id);
   const variables = await listVariables(dock.db, place.projectId);
   const due = variables.filter(
     (row) =>

@@ -4,6 +4,7 @@ import type { Dock } from "../dock.ts";
 import { environmentHost, parseHost, productionHost } from "../hosts.ts";
 import { getProject, listEnvironments } from "../projects/queries.ts";
 import type { AliasKind } from "../rows.ts";
+import type { ProjectDomain } from "../traffic/snapshot.ts";
 
 export type AssignedAlias = {
   readonly uid: string;
@@ -74,9 +75,19 @@ async function kindOf(dock: Dock, deployment: DeploymentView, host: string): Pro
       },
     );
   }
+  const domain = dock.traffic.state.domains.get(host);
+  if (domain) return kindOfDomain(domain, deployment, host);
   const environments = await listEnvironments(dock.db, project.id);
   const own = environments.some((one) => environmentHost(project.name, one.slug, dock.domain) === host);
   return own ? "environment" : "custom";
+}
+
+/** A host that the project was given follows what it was given for; another deployment may stand in until then. */
+function kindOfDomain(domain: ProjectDomain, deployment: DeploymentView, host: string): AliasKind {
+  if (domain.projectId !== deployment.project_id) throw taken(host);
+  if (domain.environmentId !== null) return "environment";
+  if (domain.gitBranch !== null) return "branch";
+  return deployment.target === "production" ? "production" : "custom";
 }
 
 /** Takes a host away. @throws AppError `not_found`; `conflict` for production's host. */

@@ -1,10 +1,12 @@
 import { AppError } from "../../foundation/errors.ts";
+import { refuseUnchecked } from "../checks/settle.ts";
 import type { Dock } from "../dock.ts";
 import { productionHost } from "../hosts.ts";
 import type { Project } from "../projects/queries.ts";
 import type { AliasRequest } from "../rows.ts";
 import { productionOf, type TrafficState } from "../traffic/snapshot.ts";
 import type { Change } from "../traffic/traffic.ts";
+import { domainsOf } from "./automatic-hosts.ts";
 import { releaseOf } from "./release-of.ts";
 
 /**
@@ -24,6 +26,7 @@ export async function promote(
       hint: 'Build it with POST /v13/deployments {"deploymentId": …, "target": "production"}, then promote that one.',
     });
   }
+  await refuseUnchecked(dock, deploymentId);
   return dock.keeper.withUp([deploymentId], async () => {
     let queued = false;
     const generation = await dock.traffic.change((state) => {
@@ -54,7 +57,7 @@ export function promotion(dock: Dock, state: TrafficState, project: Project, dep
   const now = dock.clock.now();
   const from = productionOf(state, project.id)?.deploymentId ?? null;
   return {
-    setAliases: [productionAlias(dock, project, deploymentId)],
+    setAliases: productionAliases(dock, state, project, deploymentId),
     setPromoted: { deploymentId, at: now },
     write: async (tx, generation) => {
       const request = aliasRequest("promote", from, deploymentId, now, generation);
@@ -69,14 +72,20 @@ export function promotion(dock: Dock, state: TrafficState, project: Project, dep
         })
         .where("id", "=", project.id)
         .execute();
+      const more = { fromDeploymentId: from, toDeploymentId: deploymentId };
+      await dock.hooks.emit(tx, "deployment.promoted", { projectId: project.id, deploymentId, more });
     },
     autoAssignInMemory: { projectId: project.id, value: true },
   };
 }
 
-export function productionAlias(dock: Dock, project: Project, deploymentId: string) {
-  const host = productionHost(project.name, dock.domain);
-  return { host, deploymentId, projectId: project.id, kind: "production" as const };
+/** The project's own host and every domain that follows its production. */
+export function productionAliases(dock: Dock, state: TrafficState, project: Project, deploymentId: string) {
+  const hosts = [
+    productionHost(project.name, dock.domain),
+    ...domainsOf(state, project.id, { branch: null, environmentId: null }),
+  ];
+  return hosts.map((host) => ({ host, deploymentId, projectId: project.id, kind: "production" as const }));
 }
 
 export function aliasRequest(

@@ -4,7 +4,7 @@ import type { Project } from "../projects/queries.ts";
 import type { RoutedRelease } from "../traffic/snapshot.ts";
 
 /**
- * The READY deployment of this id in the project, from memory: promote and rollback read no rows.
+ * The READY deployment of this id in the project, from memory: a rollback reads no rows.
  * @throws AppError `not_found`; `conflict` when it is there and cannot serve.
  */
 export async function releaseOf(dock: Dock, project: Project, deploymentId: string): Promise<RoutedRelease> {

@@ -1,5 +1,6 @@
 import type { Selectable } from "kysely";
 import { AppError } from "../../foundation/errors.ts";
+import { refuseUnchecked } from "../checks/settle.ts";
 import type { Dock } from "../dock.ts";
 import { getProject, type Project } from "../projects/queries.ts";
 import type { DockTables, RollingStage } from "../rows.ts";
@@ -39,6 +40,7 @@ export async function startRollingRelease(dock: Dock, project: Project, canaryId
   if (canary.target !== "production") {
     throw new AppError("conflict", `The deployment ${canaryId} was not built for production.`);
   }
+  await refuseUnchecked(dock, canaryId);
   const stable = productionOf(dock.traffic.state, project.id)?.deploymentId ?? null;
   if (stable === null || stable === canaryId) {
     throw new AppError(
@@ -70,6 +72,8 @@ export async function startRollingRelease(dock: Dock, project: Project, canaryId
               canary_deployment_id: canaryId,
               stages: JSON.stringify(config.stages),
               active_stage: 0,
+              advancement: config.advancementType,
+              stage_at: now,
               started_at: now,
               updated_at: now,
             })
@@ -79,11 +83,14 @@ export async function startRollingRelease(dock: Dock, project: Project, canaryId
             .set({ substate: "ROLLING" })
             .where("id", "=", canaryId)
             .execute();
+          const about = { projectId: project.id, deploymentId: canaryId };
+          await dock.hooks.emit(tx, "project.rolling-release.started", about);
         },
       };
     });
     await dock.publisher.served(generation);
   });
+  dock.alarm.wake();
 }
 
 /**
@@ -117,13 +124,17 @@ export async function approveStage(
       write: async (tx) => {
         await tx
           .updateTable("rolling_releases")
-          .set({ active_stage: step.nextStageIndex, updated_at: now })
+          .set({ active_stage: step.nextStageIndex, stage_at: now, updated_at: now })
           .where("id", "=", active.id)
           .execute();
+        const more = { activeStageIndex: step.nextStageIndex };
+        const about = { projectId: project.id, deploymentId: step.canaryDeploymentId, more };
+        await dock.hooks.emit(tx, "project.rolling-release.approved", about);
       },
     };
   });
   await dock.publisher.served(generation);
+  dock.alarm.wake();
 }
 
 /** Gives the canary everything: it is production from now on. A promote that waited for this happens next. */
@@ -144,6 +155,8 @@ export async function completeRollingRelease(dock: Dock, project: Project, canar
             .set({ state: "COMPLETE", active_stage: active.stages.length - 1, updated_at: now })
             .where("id", "=", active.id)
             .execute();
+          const about = { projectId: project.id, deploymentId: canaryId };
+          await dock.hooks.emit(tx, "project.rolling-release.completed", about);
         },
       };
     });

@@ -2,37 +2,48 @@ import { PG } from "../../foundation/db.ts";
 import { AppError, errorCodeOf } from "../../foundation/errors.ts";
 import type { Dock } from "../dock.ts";
 import { productionHost } from "../hosts.ts";
-import type { ProjectSettings } from "../rows.ts";
+import type { ProjectOptions, ProjectSettings } from "../rows.ts";
+import type { ProjectLink } from "./git-link.ts";
 import { findProject, type Project } from "./queries.ts";
 
 /** @throws AppError `bad_request` for a name that is none, `conflict` for one that is taken. */
 export async function createProject(
   dock: Dock,
-  input: { name: string; settings: ProjectSettings },
+  input: { name: string; settings: ProjectSettings; options?: ProjectOptions; link?: ProjectLink | null },
 ): Promise<Project> {
   checkName(input.name);
   const host = productionHost(input.name, dock.domain);
   if (dock.traffic.state.aliases.has(host)) throw hostTaken(input.name, host);
   const now = dock.clock.now();
   try {
-    return await dock.db
-      .insertInto("projects")
-      .values({
-        id: dock.ids("prj"),
-        name: input.name,
-        settings: JSON.stringify(input.settings),
-        created_at: now,
-        updated_at: now,
-      })
-      .returningAll()
-      .executeTakeFirstOrThrow();
-  } catch (error) {
-    if (errorCodeOf(error) !== PG.uniqueViolation) throw error;
-    throw new AppError("conflict", `There is a project "${input.name}" already.`, {
-      hint: "Use it, or choose another name.",
-      cause: error,
+    return await dock.db.transaction().execute(async (tx) => {
+      const project = await tx
+        .insertInto("projects")
+        .values({
+          id: dock.ids("prj"),
+          name: input.name,
+          settings: JSON.stringify(input.settings),
+          options: JSON.stringify(input.options ?? {}),
+          link: input.link ? JSON.stringify(input.link) : null,
+          created_at: now,
+          updated_at: now,
+        })
+        .returningAll()
+        .executeTakeFirstOrThrow();
+      const more = { name: project.name };
+      await dock.hooks.emit(tx, "project.created", { projectId: project.id, more });
+      return project;
     });
+  } catch (error) {
+    throw errorCodeOf(error) === PG.uniqueViolation ? nameTaken(input.name, error) : error;
   }
+}
+
+export function nameTaken(name: string, cause: unknown): AppError {
+  return new AppError("conflict", `There is a project "${name}" already.`, {
+    hint: "Use it, or choose another name.",
+    cause,
+  });
 }
 
 /** Finds it, or makes it: what a deployment of a new name asks for. */
@@ -57,7 +68,7 @@ export function checkName(name: string): void {
   });
 }
 
-function hostTaken(name: string, host: string): AppError {
+export function hostTaken(name: string, host: string): AppError {
   return new AppError("conflict", `The project "${name}" would be served at ${host}, which is in use.`, {
     hint: "Choose another name.",
   });

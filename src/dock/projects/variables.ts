@@ -1,6 +1,7 @@
 import { AppError } from "../../foundation/errors.ts";
 import type { Dock } from "../dock.ts";
-import type { VariableType } from "../rows.ts";
+import type { DockTx, VariableType } from "../rows.ts";
+import { VercelError } from "../vercel-error.ts";
 import { listVariables, type Project, type Variable } from "./queries.ts";
 
 export type VariableInput = {
@@ -26,9 +27,15 @@ export async function saveVariable(
   const existing = await listVariables(dock.db, project.id);
   const same = existing.find((row) => row.key === input.key && overlaps(row, input));
   if (same && !upsert) {
-    throw new AppError("conflict", `The variable "${input.key}" exists for one of these targets already.`, {
-      hint: "Edit it, or create it with ?upsert=true.",
-    });
+    throw new VercelError(
+      "conflict",
+      "ENV_CONFLICT",
+      `The variable "${input.key}" exists for one of these targets already.`,
+      {
+        hint: "Edit it, or create it with ?upsert=true.",
+        fields: { envVarKey: input.key, envVarId: same.id, target: same.targets },
+      },
+    );
   }
   const now = dock.clock.now();
   const id = same?.id ?? dock.ids("env");
@@ -42,12 +49,28 @@ export async function saveVariable(
     comment: input.comment,
     updated_at: now,
   };
-  return dock.db
-    .insertInto("variables")
-    .values({ id, project_id: project.id, created_at: now, ...values })
-    .onConflict((conflict) => conflict.column("id").doUpdateSet(values))
-    .returningAll()
-    .executeTakeFirstOrThrow();
+  return dock.db.transaction().execute(async (tx) => {
+    const row = await tx
+      .insertInto("variables")
+      .values({ id, project_id: project.id, created_at: now, ...values })
+      .onConflict((conflict) => conflict.column("id").doUpdateSet(values))
+      .returningAll()
+      .executeTakeFirstOrThrow();
+    await tell(dock, tx, same ? "updated" : "created", row);
+    return row;
+  });
+}
+
+/** Webhooks learn the key, never the value. */
+async function tell(
+  dock: Dock,
+  tx: DockTx,
+  what: "created" | "updated" | "deleted",
+  row: Variable,
+): Promise<void> {
+  const variable = { id: row.id, key: row.key, type: row.type, target: row.targets };
+  const about = { projectId: row.project_id, more: { envVar: variable } };
+  await dock.hooks.emit(tx, `project.env-variable.${what}`, about);
 }
 
 function overlaps(row: Variable, input: VariableInput): boolean {
@@ -69,23 +92,27 @@ export async function editVariable(
       hint: "Delete it and create it again.",
     });
   }
-  return dock.db
-    .updateTable("variables")
-    .set({
-      ...(changes.key === undefined ? {} : { key: changes.key }),
-      ...(changes.type === undefined ? {} : { type: changes.type }),
-      ...(changes.value === undefined ? {} : { sealed: dock.secrets.seal(changes.value, id) }),
-      ...(changes.targets === undefined ? {} : { targets: [...changes.targets] }),
-      ...(changes.customEnvironmentIds === undefined
-        ? {}
-        : { custom_environment_ids: [...changes.customEnvironmentIds] }),
-      ...(changes.gitBranch === undefined ? {} : { git_branch: changes.gitBranch }),
-      ...(changes.comment === undefined ? {} : { comment: changes.comment }),
-      updated_at: dock.clock.now(),
-    })
-    .where("id", "=", id)
-    .returningAll()
-    .executeTakeFirstOrThrow();
+  return dock.db.transaction().execute(async (tx) => {
+    const edited = await tx
+      .updateTable("variables")
+      .set({
+        ...(changes.key === undefined ? {} : { key: changes.key }),
+        ...(changes.type === undefined ? {} : { type: changes.type }),
+        ...(changes.value === undefined ? {} : { sealed: dock.secrets.seal(changes.value, id) }),
+        ...(changes.targets === undefined ? {} : { targets: [...changes.targets] }),
+        ...(changes.customEnvironmentIds === undefined
+          ? {}
+          : { custom_environment_ids: [...changes.customEnvironmentIds] }),
+        ...(changes.gitBranch === undefined ? {} : { git_branch: changes.gitBranch }),
+        ...(changes.comment === undefined ? {} : { comment: changes.comment }),
+        updated_at: dock.clock.now(),
+      })
+      .where("id", "=", id)
+      .returningAll()
+      .executeTakeFirstOrThrow();
+    await tell(dock, tx, "updated", edited);
+    return edited;
+  });
 }
 
 export async function getVariable(dock: Dock, project: Project, id: string): Promise<Variable> {
@@ -96,6 +123,9 @@ export async function getVariable(dock: Dock, project: Project, id: string): Pro
 
 export async function deleteVariable(dock: Dock, project: Project, id: string): Promise<Variable> {
   const row = await getVariable(dock, project, id);
-  await dock.db.deleteFrom("variables").where("id", "=", id).execute();
+  await dock.db.transaction().execute(async (tx) => {
+    await tx.deleteFrom("variables").where("id", "=", id).execute();
+    await tell(dock, tx, "deleted", row);
+  });
   return row;
 }

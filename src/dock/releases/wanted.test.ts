@@ -13,13 +13,14 @@ function release(id: string, minutes: number, parts: Partial<RoutedRelease> = {}
     host: `${id}.localhost`,
     manifest: "/m",
     socket: `/run/${id}`,
+    branch: null,
   };
   const at = minutesAgo(minutes);
   return [id, { ...base, target: "production", createdAt: at, readyAt: at, promotedAt: null, ...parts }];
 }
 function state(releases: [string, RoutedRelease][], parts: Partial<TrafficState> = {}): TrafficState {
   const empty = { generation: 1, aliases: new Map(), rollouts: new Map(), manual: new Set<string>() };
-  const none = { former: new Map(), settings: new Map(), holds: new Map() };
+  const none = { former: new Map(), settings: new Map(), holds: new Map(), domains: new Map() };
   return { ...empty, ...none, releases: new Map(releases), ...parts };
 }
 const old = [90, 80, 70, 60, 50].map((minutes, i) => release(`r${i}`, minutes));

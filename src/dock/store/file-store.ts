@@ -46,6 +46,7 @@ export async function createFileStore(
     path: (sha1) => pathOf(shelf, sha1),
     missing: (sha1s) => missing(shelf, sha1s),
     put: (sha1, body) => put(shelf, sha1, body),
+    add: (body) => add(shelf, body),
     importFile: (path) => importFile(shelf, path),
     collect: (retained, olderThan) => collect(shelf, retained, olderThan),
   };
@@ -86,6 +87,23 @@ async function put(shelf: Shelf, sha1: string, body: Readable | Uint8Array): Pro
     }
     await settle(shelf, name, sha1);
     return { size: written.size };
+  } catch (error) {
+    await rm(name, { force: true });
+    throw explainDisk(error, shelf.directory);
+  }
+}
+
+async function add(shelf: Shelf, body: Readable | Uint8Array): Promise<{ sha1: string; size: number }> {
+  if (body instanceof Uint8Array) {
+    // Small ones mostly are here already: hashing is cheaper than writing.
+    const sha1 = createHash("sha1").update(body).digest("hex");
+    if ((await missing(shelf, [sha1])).length === 0) return { sha1, size: body.length };
+  }
+  const name = join(shelf.temporary, shelf.ids("add"));
+  try {
+    const written = await writeHashed(name, body, shelf.maxFileBytes);
+    await settle(shelf, name, written.sha1);
+    return written;
   } catch (error) {
     await rm(name, { force: true });
     throw explainDisk(error, shelf.directory);

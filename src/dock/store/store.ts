@@ -25,6 +25,8 @@ export type FileStore = {
   missing(sha1s: Iterable<string>): Promise<string[]>;
   /** Stores a body. Idempotent. @throws AppError `bad_request` on a digest mismatch, `too_large` over the limit. */
   put(sha1: string, body: Readable | Uint8Array): Promise<{ size: number }>;
+  /** Stores a body whose digest nobody said, and says it. @throws AppError `too_large` over the limit. */
+  add(body: Readable | Uint8Array): Promise<{ sha1: string; size: number }>;
   /** Stores a file of this machine (hard link where it can, copy otherwise) and says its digest. */
   importFile(path: string): Promise<{ sha1: string; size: number }>;
   /** Removes what is neither in `retained` nor younger than `olderThan`. */

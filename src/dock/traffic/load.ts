@@ -1,7 +1,8 @@
 import type { Selectable } from "kysely";
 import type { DockDatabase, DockTables, DockTx } from "../rows.ts";
 import type { Former } from "./former.ts";
-import type { RoutedRelease, TrafficState } from "./snapshot.ts";
+import { protectionOf } from "./host-gate.ts";
+import type { ProjectDomain, RoutedRelease, TrafficState } from "./snapshot.ts";
 
 /** The state as the rows say. */
 export async function loadTraffic(
@@ -19,6 +20,7 @@ export async function loadTraffic(
         ...(await loadProjects(tx)),
         ...(await loadHosts(tx)),
         rollouts: await loadRollouts(tx),
+        domains: await loadDomains(tx),
       };
     });
 }
@@ -32,7 +34,7 @@ async function loadReleases(
     .innerJoin("projects as p", "p.id", "d.project_id")
     .innerJoin("artifacts as a", "a.key", "d.artifact")
     .select(["d.id", "d.project_id", "d.url", "d.target", "d.custom_environment_id", "d.ready_at"])
-    .select(["d.created_at", "d.promoted_at", "p.name as project", "a.manifest", "a.kind"])
+    .select(["d.created_at", "d.promoted_at", "p.name as project", "a.manifest", "a.kind", "d.branch"])
     .where("d.state", "=", "READY")
     .where("d.collected_at", "is", null)
     .execute();
@@ -46,6 +48,7 @@ async function loadReleases(
       manifest: row.manifest,
       socket: row.kind === "server" ? socketOf(row.id) : null,
       target: targetOf(row),
+      branch: row.branch,
       createdAt: row.created_at,
       readyAt: row.ready_at ?? new Date(0),
       promotedAt: row.promoted_at,
@@ -57,13 +60,38 @@ async function loadReleases(
 async function loadProjects(tx: DockTx): Promise<Pick<TrafficState, "manual" | "settings">> {
   const rows = await tx
     .selectFrom("projects")
-    .select(["id", "auto_assign", "skew_protection_max_age", "drain_ms"])
+    .select(["id", "auto_assign", "skew_protection_max_age", "drain_ms", "options", "paused_at"])
     .execute();
+  const secrets = await tx.selectFrom("bypass_secrets").select(["project_id", "hash"]).execute();
+  const bypass = Map.groupBy(secrets, (row) => row.project_id);
   return {
     manual: new Set(rows.filter((row) => !row.auto_assign).map((row) => row.id)),
     settings: new Map(
-      rows.map((row) => [row.id, { skewMaxAgeS: row.skew_protection_max_age, drainMs: row.drain_ms }]),
+      rows.map((row) => [
+        row.id,
+        {
+          skewMaxAgeS: row.skew_protection_max_age,
+          drainMs: row.drain_ms,
+          paused: row.paused_at !== null,
+          protection: protectionOf(row.options),
+          bypass: bypass.get(row.id)?.map(({ hash }) => hash) ?? [],
+        },
+      ]),
     ),
+  };
+}
+
+async function loadDomains(tx: DockTx): Promise<TrafficState["domains"]> {
+  const rows = await tx.selectFrom("project_domains").selectAll().execute();
+  return new Map(rows.map((row) => [row.name, domainOf(row)]));
+}
+
+export function domainOf(row: Selectable<DockTables["project_domains"]>): ProjectDomain {
+  return {
+    projectId: row.project_id,
+    redirect: row.redirect === null ? null : { to: row.redirect, status: row.redirect_status ?? 307 },
+    gitBranch: row.git_branch,
+    environmentId: row.custom_environment_id,
   };
 }
 

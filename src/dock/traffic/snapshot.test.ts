@@ -4,6 +4,7 @@ import type { Former } from "./former.ts";
 import {
   type AliasTarget,
   buildSnapshot as build,
+  NO_SETTINGS,
   type RoutedRelease,
   type TrafficState,
 } from "./snapshot.ts";
@@ -16,6 +17,7 @@ const release = (id: string, socket: string | null = null): RoutedRelease => ({
   manifest: `/artifacts/${id}.json`,
   socket,
   target: "production",
+  branch: null,
   createdAt: new Date(0),
   readyAt: new Date(0),
   promotedAt: null,
@@ -29,6 +31,7 @@ const state = (parts: Partial<TrafficState>): TrafficState => ({
   former: new Map(),
   settings: new Map(),
   holds: new Map(),
+  domains: new Map(),
   ...parts,
 });
 const NOW = new Date(100_000);
@@ -157,7 +160,7 @@ describe("beyond weights", () => {
     ],
     [
       "one where the project switched it off",
-      { former: former(), settings: new Map([["prj_1", { skewMaxAgeS: 0, drainMs: 0 }]]) },
+      { former: former(), settings: new Map([["prj_1", { ...NO_SETTINGS, skewMaxAgeS: 0 }]]) },
     ],
     [
       "one of another project",
@@ -171,12 +174,12 @@ describe("beyond weights", () => {
   });
 
   it("a project's own age wins over the dock's", () => {
-    const settings = new Map([["prj_1", { skewMaxAgeS: 100, drainMs: 0 }]]);
+    const settings = new Map([["prj_1", { ...NO_SETTINGS, skewMaxAgeS: 100 }]]);
     expect(shop({ former: former(), settings })?.nameable?.[0]?.untilMs).toBe(200_000);
   });
 
   it("a project that lets visitors stay gives them a cookie, and drains what lost the host", () => {
-    const settings = new Map([["prj_1", { skewMaxAgeS: 0, drainMs: 5_000 }]]);
+    const settings = new Map([["prj_1", { ...NO_SETTINGS, skewMaxAgeS: 0, drainMs: 5_000 }]]);
     expect(shop({ settings, former: former({ drainUntil: new Date(105_000) }) })).toMatchObject({
       sticky: true,
       draining: [{ release: "a", untilMs: 105_000 }],

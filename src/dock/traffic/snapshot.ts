@@ -2,6 +2,7 @@ import type { HostRoute, Release, Snapshot, TimedRelease } from "../../gateway/i
 import { keptUp } from "../releases/wanted.ts";
 import type { AliasKind } from "../rows.ts";
 import { draining, type Former } from "./former.ts";
+import { gateOfHost, type Protection } from "./host-gate.ts";
 
 /** A READY deployment as the gateway must know it. */
 export type RoutedRelease = {
@@ -16,6 +17,7 @@ export type RoutedRelease = {
   readonly socket: string | null;
   /** `production`, a custom environment's id, or `preview`: releases are kept running by project and target. */
   readonly target: string;
+  readonly branch: string | null;
   readonly createdAt: Date;
   readonly readyAt: Date;
   /** When it first served production, or null. */
@@ -42,9 +44,30 @@ export type TrafficSettings = {
   readonly skewMaxAgeS: number | null;
   /** How long visitors may keep a release after a flip, if they have its cookie. 0: not at all, and no cookie. */
   readonly drainMs: number;
+  /** Nothing of it is served. */
+  readonly paused: boolean;
+  /** Which of its hosts ask for a secret; null: none. */
+  readonly protection: Protection | null;
+  /** SHA-256 of the secrets that open protected hosts, hex. */
+  readonly bypass: readonly string[];
 };
 
-const NO_SETTINGS: TrafficSettings = { skewMaxAgeS: null, drainMs: 0 };
+export const NO_SETTINGS: TrafficSettings = {
+  skewMaxAgeS: null,
+  drainMs: 0,
+  paused: false,
+  protection: null,
+  bypass: [],
+};
+
+/** A host that a project was given. Without branch and environment it is production's. */
+export type ProjectDomain = {
+  readonly projectId: string;
+  /** The host that visitors are sent to instead. */
+  readonly redirect: { readonly to: string; readonly status: number } | null;
+  readonly gitBranch: string | null;
+  readonly environmentId: string | null;
+};
 
 /** A host whose requests wait. */
 export type HeldHost = {
@@ -71,6 +94,8 @@ export type TrafficState = {
   readonly settings: Map<string, TrafficSettings>;
   /** By host. */
   readonly holds: Map<string, HeldHost>;
+  /** By host. */
+  readonly domains: Map<string, ProjectDomain>;
 };
 
 export function settingsOf(state: TrafficState, projectId: string): TrafficSettings {
@@ -104,7 +129,8 @@ export function buildSnapshot(state: TrafficState, at: { now: Date; skewMaxAgeS:
       manifest: release.manifest,
       socket: release.socket,
     };
-    hosts[release.host] = { targets: [{ release: release.id, weight: 100 }], rollout: null, own: true };
+    const own = { targets: [{ release: release.id, weight: 100 }], rollout: null, own: true };
+    hosts[release.host] = { ...own, ...gateOfHost(state, release.host, release) };
   }
   for (const [host, alias] of state.aliases) {
     const rollout = alias.kind === "production" ? state.rollouts.get(alias.projectId) : undefined;
@@ -113,7 +139,8 @@ export function buildSnapshot(state: TrafficState, at: { now: Date; skewMaxAgeS:
         ? splitRoute(rollout)
         : { targets: [{ release: alias.deploymentId, weight: 100 }], rollout: null };
     if (!route.targets.every((target) => state.releases.has(target.release))) continue;
-    hosts[host] = { ...route, ...beyondWeights(state, host, route, { ...at, up }) };
+    const gate = gateOfHost(state, host, state.releases.get(alias.deploymentId));
+    hosts[host] = { ...route, ...beyondWeights(state, host, route, { ...at, up }), ...gate };
   }
   return { version: 1, generation: state.generation, hosts, releases };
 }

@@ -8,6 +8,7 @@ import { loadTraffic } from "./load.ts";
 import {
   type AliasTarget,
   type HeldHost,
+  type ProjectDomain,
   type Rollout,
   type RoutedRelease,
   settingsOf,
@@ -31,6 +32,11 @@ export type Change = {
   readonly removeHolds?: readonly string[];
   /** The row is the business of `write`. */
   readonly settingsInMemory?: { readonly projectId: string; readonly settings: TrafficSettings };
+  /** The rows are the business of `write`. */
+  readonly domainsInMemory?: {
+    readonly set?: readonly (readonly [host: string, domain: ProjectDomain])[];
+    readonly remove?: readonly string[];
+  };
   /** Whether production follows new builds. The row is the business of `write`. */
   readonly autoAssignInMemory?: { readonly projectId: string; readonly value: boolean };
   /** This deployment serves production from now on: it may be rolled back to. */
@@ -208,6 +214,8 @@ function apply(state: TrafficState, change: Change, generation: number): void {
   for (const { host, ...hold } of change.setHolds ?? []) state.holds.set(host, hold);
   const { settingsInMemory: said } = change;
   if (said) state.settings.set(said.projectId, said.settings);
+  for (const host of change.domainsInMemory?.remove ?? []) state.domains.delete(host);
+  for (const [host, domain] of change.domainsInMemory?.set ?? []) state.domains.set(host, domain);
   for (const release of change.addReleases ?? []) state.releases.set(release.id, release);
   for (const { host, deploymentId, projectId, kind } of change.setAliases ?? []) {
     state.aliases.set(host, { deploymentId, projectId, kind });

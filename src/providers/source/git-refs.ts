@@ -66,16 +66,16 @@ export function findTip(refs: Refs, abbreviated: string): ResolvedRef | null {
   return null;
 }
 
+// The numbers only as git words them: a port or a repository's name may hold the same digits.
+const ASKS_FOR_LOGIN =
+  /could not read (Username|Password)|Authentication failed|Permission denied|returned error: 40[13]\b/i;
+
 /** git's own words as one sentence with a way out. An error that is ours already passes through. */
 export function explain(error: unknown, address: GitAddress): unknown {
   if (!(error instanceof GitFailure)) return error;
   const said = error.stderr;
   const { shown } = address;
-  if (
-    /could not read Username|Authentication failed|Permission denied|401|403|could not read Password/i.test(
-      said,
-    )
-  ) {
+  if (ASKS_FOR_LOGIN.test(said)) {
     return new AppError("unprocessable", `${shown} is private, or asks for a login.`, {
       hint: "Put a read-only token into the URL (https://token@host/…), or run `signalbox deploy .` in a checkout.",
     });

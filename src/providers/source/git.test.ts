@@ -222,6 +222,10 @@ describe("what cannot be fetched", () => {
   it("answers no repository, a login and a redirect each with one sentence, and follows no redirect", async () => {
     const absent = { ...wanted(null), url: `${base}/nothing.git` };
     await expect(source().fetch(absent, never)).rejects.toThrow(/There is no repository at/);
+    const numbered = { ...wanted(null), url: `${base}/nothing-401-403.git` };
+    await expect(source().fetch(numbered, never)).rejects.toThrow(/There is no repository at/);
+    answerInstead = { status: 403 };
+    await expect(source().fetch(wanted(null), never)).rejects.toThrow(/is private/);
     answerInstead = { status: 401 };
     await expect(source().fetch(wanted(null), never)).rejects.toThrow(/is private/);
     const before = requests;

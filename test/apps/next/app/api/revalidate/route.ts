@@ -1,0 +1,6 @@
+import { revalidatePath } from "next/cache";
+
+export function POST() {
+  revalidatePath("/isr");
+  return Response.json({ revalidated: true });
+}

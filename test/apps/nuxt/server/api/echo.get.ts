@@ -1,0 +1,1 @@
+export default defineEventHandler((event) => ({ method: "GET", query: getQuery(event) }));

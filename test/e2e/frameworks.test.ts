@@ -1,0 +1,203 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { cp, lstat, mkdir, readdir, readFile, readlink, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join, resolve } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { FileStore, TreeFile } from "../../src/dock/store/store.ts";
+import { systemClock } from "../../src/foundation/clock.ts";
+import { FRAMEWORK_APPS, type FrameworkApp, type Question } from "../support/framework-apps.ts";
+import {
+  buildPlace,
+  MACHINE_PATH,
+  NETWORK_ENV,
+  requestOf,
+  runBuild,
+  temporaryDirectory,
+} from "../support/trees.ts";
+
+/**
+ * Real apps, built by the official CLI and served by the output server, against the framework's own production server:
+ * every question gets the same answer. `npm run frameworks`.
+ */
+const run = promisify(execFile);
+const CLI = resolve("test/vercel-cli/node_modules/.bin/vercel");
+const OUTPUT_SERVER = resolve("src/dock/output/main.ts");
+const LARGEST_LOG = 64 * 2 ** 20;
+
+const table: string[] = [];
+afterAll(() => console.log(table.join("\n")));
+
+describe.each(FRAMEWORK_APPS)("$name", (app) => {
+  let mine: Server;
+  let theirs: Server;
+  let place: Awaited<ReturnType<typeof temporaryDirectory>>;
+
+  beforeAll(async () => {
+    place = await temporaryDirectory();
+    const directory = await installed(app, join(place.path, "built"));
+    const builtMs = await vercelBuild(app, directory, place.path);
+    const reference =
+      app.build === null ? directory : await ownBuild(app, directory, join(place.path, "own"));
+    theirs = await serve("sh", ["-c", `exec ${app.start}`], reference, place.path);
+    mine = await serve(
+      process.execPath,
+      [OUTPUT_SERVER],
+      await artifactOf(directory, place.path),
+      place.path,
+    );
+    table.push(`${app.name}: built by the CLI in ${(builtMs / 1000).toFixed(1)} s`);
+  });
+  afterAll(async () => {
+    for (const server of [mine, theirs]) await server?.stop();
+    await place?.[Symbol.asyncDispose]();
+  });
+
+  test.each(
+    app.questions.map((question) => [`${question.method ?? "GET"} ${question.path}`, question] as const),
+  )("%s", async (title, question) => {
+    const [here, there] = [await ask(mine, question), await ask(theirs, question)];
+    table.push(`${app.name}: ${title}: ${here.status}`);
+    expect(without(here, question)).toEqual(without(there, question));
+  });
+});
+
+type Answer = { status: number; type: string | null; location: string | null; header: unknown; body: string };
+
+async function ask(server: Server, { path, except: _, ...init }: Question): Promise<Answer> {
+  const response = await fetch(`${server.origin}${path}`, { redirect: "manual", ...init });
+  const body = Buffer.from(await response.arrayBuffer()).toString("latin1");
+  const { headers } = response;
+  return {
+    status: response.status,
+    type: headers.get("content-type")?.toLowerCase().replace("; ", ";") ?? null,
+    location: headers.get("location")?.replace(/^https?:\/\/[^/]+/, "") ?? null,
+    header: [headers.get("x-app"), headers.get("x-middleware-saw")],
+    // The time at which a page was made is its own.
+    body: body.replaceAll(server.origin.slice("http://".length), "HOST").replaceAll(/made at \d+/g, "made"),
+  };
+}
+
+function without(answer: Answer, { except = [] }: Question): Partial<Answer> {
+  return Object.fromEntries(Object.entries(answer).filter(([name]) => !except.some((one) => one === name)));
+}
+
+const buildEnv = (home: string) => ({
+  ...NETWORK_ENV,
+  PATH: MACHINE_PATH,
+  HOME: home,
+  CI: "1",
+  NEXT_TELEMETRY_DISABLED: "1",
+  ASTRO_TELEMETRY_DISABLED: "1",
+  VERCEL_TELEMETRY_DISABLED: "1",
+  NO_UPDATE_NOTIFIER: "1",
+});
+
+async function installed(app: FrameworkApp, directory: string): Promise<string> {
+  await cp(resolve("test/apps", app.name), directory, { recursive: true });
+  const home = join(directory, "../home");
+  await mkdir(home, { recursive: true });
+  await run("npm", ["install", "--no-save"], { cwd: directory, env: buildEnv(home), maxBuffer: LARGEST_LOG });
+  return directory;
+}
+
+async function vercelBuild(app: FrameworkApp, directory: string, home: string): Promise<number> {
+  await mkdir(join(directory, ".vercel"), { recursive: true });
+  const settings = { framework: app.framework, nodeVersion: "24.x" };
+  const project = { projectId: "prj_x", orgId: "team_x", settings };
+  await writeFile(join(directory, ".vercel/project.json"), JSON.stringify(project));
+  const env = { ...buildEnv(home), VERCEL: "1", VERCEL_ENV: "production" };
+  const began = systemClock.monotonicMs();
+  await run(CLI, ["build", "--prod", "--yes"], { cwd: directory, env, maxBuffer: LARGEST_LOG });
+  return systemClock.monotonicMs() - began;
+}
+
+async function ownBuild(app: FrameworkApp, from: string, directory: string): Promise<string> {
+  await cp(resolve("test/apps", app.name), directory, { recursive: true });
+  await cp(join(from, "node_modules"), join(directory, "node_modules"), {
+    recursive: true,
+    verbatimSymlinks: true,
+  });
+  const env = { ...buildEnv(join(directory, "../home")), ...app.build?.env };
+  await run("sh", ["-c", app.build?.command ?? "true"], { cwd: directory, env, maxBuffer: LARGEST_LOG });
+  return directory;
+}
+
+/** What `vercel deploy --prebuilt` would send, through the dock's builder. Returns the artifact's tree. */
+async function artifactOf(directory: string, place: string): Promise<string> {
+  const built = await buildPlace(join(place, "dock"));
+  const files = new Map<string, TreeFile>();
+  const walk = async (relative: string): Promise<void> => {
+    for (const entry of await readdir(join(directory, relative), { withFileTypes: true })) {
+      const path = `${relative}/${entry.name}`;
+      if (entry.isDirectory()) await walk(path);
+      else await send(built.store, directory, path, files);
+    }
+  };
+  await walk(".vercel/output");
+  const { artifact } = await runBuild(built, requestOf([...files.values()], { prebuilt: true }));
+  if (!artifact.server) throw new Error("the app came out static");
+  return artifact.server.directory;
+}
+
+async function send(
+  store: FileStore,
+  directory: string,
+  path: string,
+  files: Map<string, TreeFile>,
+): Promise<void> {
+  if (files.has(path)) return;
+  const location = join(directory, path);
+  const link = (await lstat(location)).isSymbolicLink();
+  const bytes = link ? Buffer.from(await readlink(location)) : await readFile(location);
+  const sha1 = createHash("sha1").update(bytes).digest("hex");
+  await store.put(sha1, bytes);
+  files.set(path, { path, sha1, size: bytes.length, mode: link ? 0o120000 : 0o100644 });
+  if (!path.endsWith("/.vc-config.json")) return;
+  const config = JSON.parse(bytes.toString()) as { filePathMap?: Record<string, string> };
+  for (const needed of Object.values(config.filePathMap ?? {})) await send(store, directory, needed, files);
+}
+
+type Server = { readonly origin: string; stop(): Promise<void> };
+
+async function serve(program: string, args: string[], cwd: string, home: string): Promise<Server> {
+  const port = await freePort();
+  const env = {
+    PATH: `${join(cwd, "node_modules/.bin")}:${MACHINE_PATH}`,
+    HOME: join(home, "run"),
+    PORT: String(port),
+    NODE_ENV: "production",
+    VERCEL_URL: `127.0.0.1:${port}`,
+  };
+  const child: ChildProcess = spawn(program, args, { cwd, env, stdio: ["ignore", "ignore", "inherit"] });
+  const origin = `http://127.0.0.1:${port}`;
+  const ended = once(child, "exit");
+  let exited = false;
+  void ended.then(() => {
+    exited = true;
+  });
+  const up = () =>
+    fetch(origin, { redirect: "manual" }).then(
+      () => true,
+      () => false,
+    );
+  while (!exited && !(await up())) await systemClock.sleep(100);
+  if (exited) throw new Error(`${program} ${args.join(" ")} ended before it listened`);
+  return {
+    origin,
+    async stop() {
+      child.kill("SIGTERM");
+      await ended;
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  return typeof address === "object" && address ? address.port : 0;
+}
