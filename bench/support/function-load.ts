@@ -23,7 +23,8 @@ export async function startFunctions(count: number): Promise<Server & { readonly
 
 /** The same handler in a Node process that has nothing else to do: `http.createServer(handler)`. */
 export async function startDirect(socket: string): Promise<Server> {
-  const source = `require("node:http").createServer(${HANDLER}).listen(${JSON.stringify(socket)}, () => console.log("up"));`;
+  const source = `require("node:http").createServer(${HANDLER})
+    .listen(${JSON.stringify(socket)}, () => console.log("up"));`;
   const child: ChildProcess = spawn(process.execPath, ["-e", source], {
     stdio: ["ignore", "pipe", "inherit"],
   });
