@@ -6,6 +6,9 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { installTestPackages } from "./test-packages.ts";
+
+installTestPackages(process.argv.slice(2).filter((argument) => !argument.startsWith("-")));
 
 const dir = mkdtempSync(join(tmpdir(), "signalbox-report-"));
 const report = join(dir, "report.json");

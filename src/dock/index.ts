@@ -15,6 +15,7 @@ import { createSecretBox, readOrCreateKey } from "../foundation/secret-box.ts";
 import { type Alarm, createAlarm } from "./alarm.ts";
 import { createDockApp } from "./api/app.ts";
 import { expireRuns } from "./checks/settle.ts";
+import { startCrons } from "./crons/scheduler.ts";
 import { buildDeployment, DockClosing } from "./deployments/build-deployment.ts";
 import { createBuildQueue } from "./deployments/build-queue.ts";
 import { createEventLog } from "./deployments/event-log.ts";
@@ -78,6 +79,7 @@ export async function startDock(options: DockOptions): Promise<RunningDock> {
     undo.defer(() => server.close());
     await resumeDeployments(dock);
     startUpkeep(dock, undo);
+    startCrons(dock, undo);
     const alarm = startAlarm(dock, options, undo);
     wake = () => alarm.wake();
     log.info({ host: options.host, port: server.port }, "the dock listens");

@@ -82,6 +82,8 @@ export type DockTables = ResourceTables & {
     queued_promotion: Nullable<string>;
     skew_protection_max_age: Nullable<number>;
     drain_ms: Generated<number>;
+    crons_disabled_at: Nullable<Date>;
+    crons_updated_at: Nullable<Date>;
     options: ColumnType<ProjectOptions, string | undefined, string>;
     link: JsonOrNull<Readonly<Record<string, unknown>>>;
     paused_at: Nullable<Date>;
@@ -169,6 +171,7 @@ export type DockTables = ResourceTables & {
     level: Nullable<string>;
     text: string;
   };
+  cron_runs: { project_id: string; path: string; schedule: string; due_at: Date };
   aliases: {
     host: string;
     uid: string;

@@ -14,7 +14,7 @@ import { silentLog } from "../../src/foundation/log.ts";
 import type { HostRoute } from "../../src/gateway/snapshot.ts";
 import { freshDatabase } from "./database.ts";
 
-export const TOKEN = "a-token-of-the-tests";
+export const TOKEN = "a_token_of_the_tests";
 
 /** A real dock over a real Postgres, with a real gateway in a process of its own. */
 export type DockPlatform = {

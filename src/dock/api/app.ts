@@ -7,6 +7,7 @@ import { requireTeam, requireToken } from "./auth.ts";
 import { certRoutes } from "./certs.ts";
 import { checkRoutes } from "./checks.ts";
 import { checksV2Routes } from "./checks-v2.ts";
+import { cronRoutes } from "./crons.ts";
 import { deploymentFileRoutes } from "./deployment-files.ts";
 import { deploymentRoutes } from "./deployments.ts";
 import { dnsRoutes } from "./dns.ts";
@@ -20,7 +21,9 @@ import { productionRoutes } from "./production.ts";
 import { projectDomainRoutes } from "./project-domains.ts";
 import { projectRoutes } from "./projects.ts";
 import { protectionRoutes } from "./protection.ts";
+import { registrarRoutes } from "./registrar.ts";
 import { resourcePath } from "./resource-path.ts";
+import { runtimeLogRoutes } from "./runtime-logs.ts";
 import { sharedVariableRoutes } from "./shared-variables.ts";
 import { trafficRoutes } from "./traffic.ts";
 import { variableRoutes } from "./variables.ts";
@@ -55,6 +58,9 @@ export function createDockApp(dock: Dock, tokens: readonly { readonly hash: stri
     deploymentRoutes(dock),
     eventRoutes(dock),
     aliasRoutes(dock),
+    registrarRoutes(),
+    runtimeLogRoutes(dock),
+    cronRoutes(dock),
     environmentRoutes(dock),
     projectDomainRoutes(dock),
     protectionRoutes(dock),

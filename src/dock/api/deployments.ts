@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { z } from "zod";
+import { builtFiles } from "../deployments/built-files.ts";
 import { createDeployment } from "../deployments/create-deployment.ts";
 import { deleteDeployment } from "../deployments/delete-deployment.ts";
 import { DeploymentRequest } from "../deployments/deployment-request.ts";
@@ -82,7 +83,9 @@ export function deploymentRoutes(dock: Dock): Hono {
       use,
       readyState: state,
     };
-    return c.json({ builds: [{ ...build, ...times, output: [] }] });
+    const files = await builtFiles(dock, row);
+    const output = files.map((file) => ({ ...file, functionName: null, mode: 0o100644 }));
+    return c.json({ builds: [{ ...build, ...times, output }] });
   });
 
   return app;

@@ -4,6 +4,7 @@ import type { LogEvent } from "../deployments/event-log.ts";
 import { type DeploymentView, getDeployment } from "../deployments/queries.ts";
 import type { Dock } from "../dock.ts";
 import { readQuery } from "./body.ts";
+import { jsonLines } from "./json-lines.ts";
 import { hostsOf } from "./views.ts";
 
 const Query = z.object({
@@ -21,9 +22,9 @@ export function eventRoutes(dock: Dock): Hono {
     const row = await getDeployment(dock, c.req.param("id"));
     const follow = query.follow === "1" || query.follow === "true";
     if (follow || query.format === "lines") {
-      return new Response(jsonLines(dock, row, follow, c.req.raw.signal), {
-        headers: { "content-type": "application/stream+json; charset=utf-8", "cache-control": "no-store" },
-      });
+      return jsonLines(c.req.raw.signal, (signal) =>
+        follow ? followed(dock, row, signal) : stored(dock, row),
+      );
     }
     await dock.events.flush();
     const limit = query.limit > 0 ? Math.min(query.limit, 100_000) : 100_000;
@@ -36,28 +37,6 @@ export function eventRoutes(dock: Dock): Hono {
     return c.json(query.direction === "backward" ? lines.reverse() : lines);
   });
   return app;
-}
-
-function jsonLines(dock: Dock, row: DeploymentView, follow: boolean, gone: AbortSignal): ReadableStream {
-  const ended = new AbortController();
-  const signal = AbortSignal.any([gone, ended.signal]);
-  const lines = follow ? followed(dock, row, signal) : stored(dock, row);
-  const encoder = new TextEncoder();
-  return new ReadableStream({
-    async pull(controller) {
-      try {
-        const { value, done } = await lines.next();
-        if (done) return controller.close();
-        controller.enqueue(encoder.encode(`${JSON.stringify(value)}\n`));
-      } catch (error) {
-        controller.error(error);
-      }
-    },
-    async cancel() {
-      ended.abort(new Error("the reader went away"));
-      await lines.return(undefined);
-    },
-  });
 }
 
 async function* stored(dock: Dock, row: DeploymentView): AsyncGenerator<object> {

@@ -54,14 +54,18 @@ export function projectDomainRoutes(dock: Dock): Hono {
     return c.json({ domains: page.map(projectDomainView), pagination });
   });
 
-  // The official CLI adds domains here.
-  for (const path of [all, "/projects/:project/alias"] as const) {
-    app.post(path, async (c) => {
-      const { name, ...input } = await readBody(c, AddBody.or(AliasBody));
-      const row = await addProjectDomain(dock, await project(c.req.param("project")), name, input);
-      return c.json(projectDomainView(row));
-    });
-  }
+  app.post(all, async (c) => {
+    const { name, ...input } = await readBody(c, AddBody.or(AliasBody));
+    const row = await addProjectDomain(dock, await project(c.req.param("project")), name, input);
+    return c.json(projectDomainView(row));
+  });
+
+  // The official CLI adds domains here, and looks for the one it added in a list.
+  app.post("/projects/:project/alias", async (c) => {
+    const { name, ...input } = await readBody(c, AliasBody);
+    const row = await addProjectDomain(dock, await project(c.req.param("project")), name, input);
+    return c.json([{ ...projectDomainView(row), domain: row.name, target: "PRODUCTION" }]);
+  });
 
   app.get(one, async (c) => {
     const row = await getProjectDomain(dock, await project(c.req.param("project")), c.req.param("domain"));

@@ -1,9 +1,10 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import { AppError, messageOf } from "../../foundation/errors.ts";
-import { projectEnv } from "../deployments/variables-of.ts";
+import { isDue, projectEnv } from "../deployments/variables-of.ts";
 import type { Dock } from "../dock.ts";
 import { findEnvironment, getProject, listVariables, type Project } from "../projects/queries.ts";
+import { sharedOf } from "../projects/shared-variables.ts";
 import {
   deleteVariable,
   editVariable,
@@ -60,9 +61,12 @@ export function variableRoutes(dock: Dock): Hono {
 
   app.get("/projects/:project/env", async (c) => {
     const project = await getProject(dock.db, c.req.param("project"));
-    const target = c.req.query("target");
+    const { target, customEnvironmentId, gitBranch } = c.req.query();
+    const asked = customEnvironmentId ? await pullTarget(dock, project, customEnvironmentId) : target;
     const rows = (await listVariables(dock.db, project.id)).filter(
-      (row) => !target || row.targets.includes(target) || row.custom_environment_ids.includes(target),
+      (row) =>
+        (!asked || row.targets.includes(asked) || row.custom_environment_ids.includes(asked)) &&
+        (!gitBranch || row.git_branch === null || row.git_branch === gitBranch),
     );
     const envs = rows.map((row) => variableView(dock, row));
     return c.json({ envs, pagination: { count: envs.length, next: null, prev: null } });
@@ -111,17 +115,26 @@ export function variableRoutes(dock: Dock): Hono {
     return c.json({ deleted: ids.length, ids });
   });
 
-  app.get("/env/pull/:project/:target", async (c) => {
+  app.route("/", pullRoutes(dock));
+  return app;
+}
+
+/** The variables of a target, as a file of them is made. */
+function pullRoutes(dock: Dock): Hono {
+  const app = new Hono();
+  // The CLI names the branch in the path, and escapes it or not.
+  app.get("/env/pull/:project/:target/:branch{.+}?", async (c) => {
     const project = await getProject(dock.db, c.req.param("project"));
     const target = await pullTarget(dock, project, c.req.param("target"));
-    const branch = c.req.query("gitBranch") ?? null;
+    const branch = c.req.param("branch") ?? c.req.query("gitBranch") ?? null;
     const env = await projectEnv(dock, { projectId: project.id, target, branch });
-    for (const row of await listVariables(dock.db, project.id)) {
-      if (row.type === "sensitive" && row.key in env) env[row.key] = "[SENSITIVE]";
-    }
+    const own = (await listVariables(dock.db, project.id)).filter((row) => isDue(row, { target, branch }));
+    const shared = await sharedOf(dock.db, project.id, target);
+    // A project's own variable hides a shared one of the same name.
+    const pulled = [...shared.filter((row) => !own.some((one) => one.key === row.key)), ...own];
+    for (const row of pulled) if (row.type === "sensitive") env[row.key] = "[SENSITIVE]";
     return c.json({ env, buildEnv: {} });
   });
-
   return app;
 }
 

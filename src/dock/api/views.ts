@@ -1,3 +1,4 @@
+import { cronsOf } from "../crons/fire.ts";
 import type { DeploymentView } from "../deployments/queries.ts";
 import { type Dock, TEAM, USER } from "../dock.ts";
 import type { RollingRelease } from "../pointers/rolling-release.ts";
@@ -171,8 +172,9 @@ export async function projectView(dock: Dock, row: Project) {
       ? [{ domain: production.host, environment: "production", target: "PRODUCTION", deployment: view }]
       : [],
     targets: view ? { production: view } : {},
-    latestDeployments: [],
+    latestDeployments: latestReleases(dock, row.id),
     live: false,
+    ...cronsView(dock, row),
     deploymentExpiration: {},
     ...optionsView(row),
     protectionBypass: await bypassView(dock, row.id),
@@ -185,6 +187,33 @@ export async function projectView(dock: Dock, row: Project) {
     /** Beyond Vercel's fields. */
     dock: { drainMs: row.drain_ms },
     rollingRelease: row.rolling_release_config?.enabled ? rollingConfigView(row) : null,
+  };
+}
+
+/** Newest first, as many as a list of projects needs. */
+function latestReleases(dock: Dock, projectId: string) {
+  return [...dock.traffic.state.releases.values()]
+    .filter((release) => release.projectId === projectId)
+    .sort((a, b) => b.createdAt.getTime() - a.createdAt.getTime())
+    .slice(0, 3)
+    .map((release) => ({ ...releaseView(release), alias: hostsOf(dock, release.id) }));
+}
+
+/** As on Vercel, a project has the field from its first production deployment with jobs on. */
+function cronsView(dock: Dock, row: Project) {
+  const crons = cronsOf(dock, row.id);
+  if (!crons && !row.crons_updated_at) return {};
+  const { host } = crons ?? { host: "" };
+  const deployed = crons ? dock.traffic.state.releases.get(crons.deploymentId) : undefined;
+  const enabledAt = (row.crons_updated_at ?? deployed?.readyAt ?? row.created_at).getTime();
+  return {
+    crons: {
+      enabledAt,
+      disabledAt: ms(row.crons_disabled_at) ?? null,
+      updatedAt: enabledAt,
+      deploymentId: crons?.deploymentId ?? null,
+      definitions: (crons?.definitions ?? []).map(({ path, schedule }) => ({ host, path, schedule })),
+    },
   };
 }
 

@@ -129,6 +129,7 @@ function routedRelease(dock: Dock, row: Deployment, artifact: Artifact): RoutedR
     host: row.url,
     manifest: artifact.manifest,
     socket: artifact.server ? dock.runner.socketPath(row.id) : null,
+    crons: artifact.crons,
     target: targetOf(row),
     branch: row.branch,
     createdAt: row.created_at,

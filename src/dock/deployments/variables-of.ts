@@ -1,6 +1,6 @@
 import type { Dock } from "../dock.ts";
 import { bypassVariable } from "../projects/protection-bypass.ts";
-import { listVariables } from "../projects/queries.ts";
+import { listVariables, type Variable } from "../projects/queries.ts";
 import { sharedOf } from "../projects/shared-variables.ts";
 
 export type Env = Readonly<Record<string, string>>;
@@ -38,16 +38,19 @@ export async function projectEnv(
   for (const row of await sharedOf(dock.db, place.projectId, place.target))
     env[row.key] = dock.secrets.open(row.sealed, row.id);
   const variables = await listVariables(dock.db, place.projectId);
-  const due = variables.filter(
-    (row) =>
-      (row.targets.includes(place.target) || row.custom_environment_ids.includes(place.target)) &&
-      (row.git_branch === null || row.git_branch === place.branch),
-  );
+  const due = variables.filter((row) => isDue(row, place));
   for (const row of due.filter((row) => row.git_branch === null))
     env[row.key] = dock.secrets.open(row.sealed, row.id);
   for (const row of due.filter((row) => row.git_branch !== null))
     env[row.key] = dock.secrets.open(row.sealed, row.id);
   return env;
+}
+
+/** Whether a variable is one of a target and a branch. Pure. */
+export function isDue(row: Variable, place: { target: string; branch: string | null }): boolean {
+  const { targets, custom_environment_ids: environments, git_branch: branch } = row;
+  const isOfTarget = targets.includes(place.target) || environments.includes(place.target);
+  return isOfTarget && (branch === null || branch === place.branch);
 }
 
 export function sealEnv(dock: Pick<Dock, "secrets">, deploymentId: string, env: DeploymentEnv): Buffer {

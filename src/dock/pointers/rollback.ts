@@ -13,9 +13,12 @@ import { releaseOf } from "./release-of.ts";
 export async function rollback(
   dock: Dock,
   project: Project,
-  deploymentId: string,
+  named: string,
   description?: string,
 ): Promise<void> {
+  const rolling = dock.traffic.state.rollouts.get(project.id);
+  // Whoever names the canary wants it gone: that is how the CLI ends a rolling release.
+  const deploymentId = named === rolling?.canary ? rolling.stable : named;
   const release = await releaseOf(dock, project, deploymentId);
   if (release.promotedAt === null) {
     throw new AppError("unprocessable", `The deployment ${deploymentId} has never been production.`, {

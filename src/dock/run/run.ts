@@ -1,4 +1,5 @@
 import type { Artifact } from "../build/build.ts";
+import type { AppLine } from "./app-lines.ts";
 
 /** A server release that should be running. */
 export type AppSpec = {
@@ -35,6 +36,12 @@ export type Runner = {
   adopt(wanted: readonly AppSpec[]): Promise<void>;
   /** The newest lines of the app's output, oldest first. */
   tail(deploymentId: string, lines: number): Promise<string[]>;
+  /** Everything that is kept of the app's output, oldest first. */
+  lines(deploymentId: string): Promise<AppLine[]>;
+  /** The lines of its output that come once this has resolved, until `signal` aborts. */
+  follow(deploymentId: string, signal: AbortSignal): Promise<AsyncGenerator<AppLine>>;
+  /** Adds a line to its output. */
+  note(deploymentId: string, text: string): Promise<void>;
   /** Stops watching; the processes go on. */
   close(): Promise<void>;
 };

@@ -4,6 +4,15 @@ import { basename, dirname, join } from "node:path";
 import type { Clock } from "../../foundation/clock.ts";
 import { AppError } from "../../foundation/errors.ts";
 import type { Log } from "../../foundation/log.ts";
+import {
+  addLine,
+  followLines,
+  type LogTimes,
+  markLog,
+  newLogTimes,
+  readLines,
+  rotateTimes,
+} from "./app-lines.ts";
 import { boundLog, tailLog } from "./app-log.ts";
 import { APP_MARKER, type AppPaths, createAppPaths, makeSocketDirectory, nameOf } from "./app-paths.ts";
 import { readLivingRecord, removeRecord } from "./app-record.ts";
@@ -36,6 +45,8 @@ type Shop = {
   readonly options: RunnerOptions;
   readonly paths: AppPaths;
   readonly apps: Map<string, App>;
+  /** By deployment id. */
+  readonly times: Map<string, LogTimes>;
   readonly startDeadlineMs: number;
   readonly closed: AbortController;
 };
@@ -45,6 +56,7 @@ export function createRunner(options: RunnerOptions): Runner {
     options,
     paths: createAppPaths(options.dir),
     apps: new Map(),
+    times: new Map(),
     startDeadlineMs: options.startDeadlineMs ?? START_DEADLINE_MS,
     closed: new AbortController(),
   };
@@ -57,6 +69,15 @@ export function createRunner(options: RunnerOptions): Runner {
     stop: (deploymentId, { graceMs = GRACE_MS } = {}) => stop(shop, deploymentId, graceMs),
     adopt: (wanted) => adopt(shop, wanted),
     tail: (deploymentId, lines) => tailLog(paths.folder(deploymentId), lines),
+    lines: (deploymentId) =>
+      readLines(paths.folder(deploymentId), timesOf(shop, deploymentId), options.clock.now()),
+    follow: (deploymentId, signal) =>
+      followLines(paths.folder(deploymentId), {
+        times: () => timesOf(shop, deploymentId),
+        clock: options.clock,
+        signal: AbortSignal.any([signal, shop.closed.signal]),
+      }),
+    note: (deploymentId, text) => addLine(paths.folder(deploymentId), text),
     async close() {
       shop.closed.abort();
       for (const app of apps.values()) app.life.abort();
@@ -120,8 +141,15 @@ async function stop(shop: Shop, deploymentId: string, graceMs: number): Promise<
   if (app) await end(shop, app, graceMs);
   else await endFamily(shop, shop.paths.socket(deploymentId), graceMs);
   // A start that came meanwhile has the folder now.
-  if (!shop.apps.has(deploymentId))
-    await rm(shop.paths.folder(deploymentId), { recursive: true, force: true });
+  if (shop.apps.has(deploymentId)) return;
+  shop.times.delete(deploymentId);
+  await rm(shop.paths.folder(deploymentId), { recursive: true, force: true });
+}
+
+function timesOf({ times }: Shop, deploymentId: string): LogTimes {
+  const known = times.get(deploymentId) ?? newLogTimes();
+  times.set(deploymentId, known);
+  return known;
 }
 
 /** Ends the processes; the log stays. */
@@ -184,15 +212,20 @@ async function removeStray(shop: Shop, name: string): Promise<void> {
   await rm(join(apps, name), { recursive: true, force: true });
 }
 
-/** Looks at the size of every log now and then, until the runner closes. */
-async function boundLogs({ apps, closed, options }: Shop): Promise<void> {
-  const { clock, log } = options;
+/** Looks at every log now and then, until the runner closes: how old its lines are, and whether it is too long. */
+async function boundLogs(shop: Shop): Promise<void> {
+  const { apps, closed } = shop;
+  const { clock, log } = shop.options;
   while (!closed.signal.aborted) {
     await clock.sleep(LOG_CHECK_MS, closed.signal).catch(() => {});
-    for (const app of apps.values()) {
-      await boundLog(app.options.folder).catch((error) =>
-        log.warn({ err: error }, "an app's log grows unbounded"),
-      );
+    for (const { spec, options } of apps.values()) {
+      const times = timesOf(shop, spec.deploymentId);
+      try {
+        await markLog(options.folder, times, clock.now());
+        if (await boundLog(options.folder)) rotateTimes(times);
+      } catch (error) {
+        log.warn({ err: error }, "an app's log grows unbounded");
+      }
     }
   }
 }

@@ -34,7 +34,15 @@ async function loadReleases(
     .innerJoin("projects as p", "p.id", "d.project_id")
     .innerJoin("artifacts as a", "a.key", "d.artifact")
     .select(["d.id", "d.project_id", "d.url", "d.target", "d.custom_environment_id", "d.ready_at"])
-    .select(["d.created_at", "d.promoted_at", "p.name as project", "a.manifest", "a.kind", "d.branch"])
+    .select([
+      "d.created_at",
+      "d.promoted_at",
+      "p.name as project",
+      "a.manifest",
+      "a.kind",
+      "a.crons",
+      "d.branch",
+    ])
     .where("d.state", "=", "READY")
     .where("d.collected_at", "is", null)
     .execute();
@@ -47,6 +55,7 @@ async function loadReleases(
       host: row.url,
       manifest: row.manifest,
       socket: row.kind === "server" ? socketOf(row.id) : null,
+      crons: row.crons,
       target: targetOf(row),
       branch: row.branch,
       createdAt: row.created_at,

@@ -1,4 +1,5 @@
 import type { HostRoute, Release, Snapshot, TimedRelease } from "../../gateway/index.ts";
+import type { CronDefinition } from "../crons/schedule.ts";
 import { keptUp } from "../releases/wanted.ts";
 import type { AliasKind } from "../rows.ts";
 import { draining, type Former } from "./former.ts";
@@ -15,6 +16,8 @@ export type RoutedRelease = {
   readonly manifest: string;
   /** Null for a static release. */
   readonly socket: string | null;
+  /** Run while it serves production. Absent: none. */
+  readonly crons?: readonly CronDefinition[];
   /** `production`, a custom environment's id, or `preview`: releases are kept running by project and target. */
   readonly target: string;
   readonly branch: string | null;
