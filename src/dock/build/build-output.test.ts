@@ -203,7 +203,11 @@ describe("a Build Output is refused, by name, with", () => {
       { "config.json": config({ overrides: { a: { contentType: "a\r\nb: c" } } }) },
       /content type/,
     ],
-    ["a broken pattern", { "config.json": config({ routes: [{ src: "(" }] }) }, /routes\.0\.src/],
+    [
+      "a broken pattern",
+      { "config.json": config({ routes: [{ src: "(" }] }) },
+      /routes\.0: a group is not closed/,
+    ],
     [
       "too many routes",
       { "config.json": config({ routes: Array(2_049).fill({ src: "/" }) }) },

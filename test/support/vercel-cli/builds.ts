@@ -158,7 +158,8 @@ function logCases() {
       const ran = await stand.whileRunning(args, { cwd }, async (live) => {
         await live.asked(/runtime-logs/);
         await stand.platform.visit("kitchen.localhost", "/fresh");
-        await live.printed(/line of \/fresh/);
+        // Quoted: the plain line, which comes first, ends in the same words.
+        await live.printed(/"line of \/fresh"/);
       });
       noteRan(ran);
       const [line] = lines(ran.stdout).filter((one) => one.message === "line of /fresh");
