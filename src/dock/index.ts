@@ -172,7 +172,7 @@ async function buildAndRun(
   options: DockOptions,
   store: Dock["store"],
 ): Promise<Pick<Dock, "builder" | "runner">> {
-  const { dir, path, clock, ids, log, networkEnv } = options;
+  const { dir, path, clock, ids, log, networkEnv, allowNetworks = [] } = options;
   const { concurrency: _, ...limits } = options.buildLimits;
   const builder =
     options.builder ??
@@ -189,7 +189,9 @@ async function buildAndRun(
     });
   const runner =
     options.runner ??
-    (await import("./run/index.ts")).createRunner({ dir: join(dir, "run"), networkEnv, path, clock, log });
+    (await import("./run/index.ts")).createRunner({
+      ...{ dir: join(dir, "run"), networkEnv, allowNetworks, path, clock, log },
+    });
   return { builder, runner };
 }
 

@@ -34,7 +34,7 @@ export type DockOptions = {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Log;
-  /** Networks (CIDR) that webhooks may reach beside the public ones. Default: none. */
+  /** Networks (CIDR) that webhooks, rewrites and remote images may reach beside the public ones. Default: none. */
   readonly allowNetworks?: readonly string[];
   /** Seconds for which a release may be named after it lost its host, where a project says nothing. Default 12 h. */
   readonly skewProtectionMaxAgeS?: number;

@@ -15,6 +15,7 @@ const DROPPED = new Set([
     "proxy-connection",
   ],
   ...["x-matched-path", "x-now-route-matches", "x-real-ip", "x-signalbox-failed", "x-prerender-bypass"],
+  ...["x-invocation-id", "x-next-revalidated-tags", "x-next-revalidate-tag-token"],
 ]);
 const PLATFORM = /^x-(vercel|middleware)-/;
 // The dock's own doors: what it lets through and checks itself, and what a function may need to see.
@@ -34,6 +35,8 @@ export function functionHeaders(
   const plain = withoutHeaders(req.rawHeaders, (name) => DROPPED.has(name) || isPlatform(name));
   const headers = changes.length === 0 ? plain : changed(plain, changes);
   if (req.headers["transfer-encoding"] !== undefined) headers.push("transfer-encoding", "chunked");
+  // Next.js shows an answer of its memory again when the same invocation asks twice.
+  headers.push("x-invocation-id", requestId);
   const address = clientAddress(exchange);
   headers.push("x-vercel-id", requestId, "x-vercel-deployment-url", platform.deploymentUrl || host);
   headers.push("x-real-ip", address, "x-vercel-forwarded-for", address);
@@ -57,6 +60,8 @@ export function sharedHeaders(
   const { host, requestId, req } = exchange;
   const headers = ["host", host, "x-forwarded-host", host, "x-vercel-id", requestId, ...platform.allowed];
   headers.push("x-forwarded-proto", first(req.headers["x-forwarded-proto"]) || "http");
+  // The same for a page's other forms: Next.js makes them at once, so that they fit together.
+  headers.push("x-invocation-id", requestId);
   headers.push("x-vercel-deployment-url", platform.deploymentUrl || host);
   headers.push("x-matched-path", asHeader(platform.matchedPath));
   if (platform.query.size > 0) headers.push("x-now-route-matches", platform.query.toString());

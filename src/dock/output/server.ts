@@ -10,12 +10,15 @@ import {
   type RouteTable,
 } from "../../routing/index.ts";
 import { answer } from "./answer.ts";
+import { createEdgeCache, type EdgeCache } from "./cdn/edge-cache.ts";
 import { ERRORS, sendError } from "./error-page.ts";
 import { type Exchange, openExchange } from "./exchange.ts";
 import { callFunction } from "./functions/call.ts";
 import { createPool, type FunctionPool } from "./functions/pool.ts";
+import { createDataCache } from "./kept/data-cache.ts";
+import { openKeptStore } from "./kept/kept-store.ts";
+import { openTagTimes } from "./kept/tag-times.ts";
 import { createLookup, type Output } from "./lookup.ts";
-import { openPrerenderStore } from "./prerender/prerender-store.ts";
 import { createPrerenders, type Prerenders } from "./prerender/prerenders.ts";
 import { type ReleaseOutput, readOutput } from "./read-output.ts";
 import { sharedHeaders } from "./request-headers.ts";
@@ -47,6 +50,7 @@ export type Platform = {
   readonly lookup: Lookup<Output>;
   readonly pool: FunctionPool;
   readonly prerenders: Prerenders;
+  readonly edge: EdgeCache;
   readonly serveFile: ReturnType<typeof createFileServer>;
   readonly log: RuntimeLog;
   readonly clock: Clock;
@@ -59,6 +63,9 @@ export type OutputServer = {
   /** Lets what is in flight finish, ends the functions. */
   close(graceMs: number): Promise<void>;
 };
+
+const EDGE_LIMITS = { memoryBytes: 16 * 2 ** 20, diskBytes: 256 * 2 ** 20 };
+const DATA_LIMITS = { memoryBytes: 16 * 2 ** 20, diskBytes: 256 * 2 ** 20 };
 
 /** Serves one release's Build Output. @throws when the output cannot be read */
 export function createOutputServer(options: OutputServerOptions): OutputServer {
@@ -97,13 +104,20 @@ function createPlatform(options: OutputServerOptions): Platform {
   const log = createRuntimeLog(options.write, () => clock.now().getTime());
   const { sockets, env, processes } = options;
   const bundles = join(home, "bundles");
-  const pool = createPool({ tree: output.root, bundles, sockets, env, clock, ...processes });
+  const tags = openTagTimes(join(home, "tags.json"), clock);
+  const data = createDataCache(openKeptStore(join(home, "data"), DATA_LIMITS), tags, clock);
+  const { answer } = data;
+  const pool = createPool({ tree: output.root, bundles, sockets, env, clock, answer, ...processes });
+  const store = openKeptStore(join(home, "cdn"), EDGE_LIMITS);
+  const logProblem = (message: string) => log.problem(null, "serverless", message);
+  const edge = createEdgeCache({ store, tags, clock, log: logProblem });
   const prerenders = createPrerenders({
-    store: openPrerenderStore(join(home, "prerender")),
+    store: openKeptStore(join(home, "prerender")),
+    tags,
     entries: [...output.functions.values()],
     clock,
     bornAtMs: options.bornAtMs,
-    log: (message) => log.problem(null, "serverless", message),
+    log: logProblem,
     call: async ({ path, spec, prerender }, variant, exchange) => {
       if (typeof spec === "string") throw new Error(spec);
       const { query, headers: allowed } = variant;
@@ -118,7 +132,7 @@ function createPlatform(options: OutputServerOptions): Platform {
     },
   });
   return {
-    ...{ output, pool, prerenders, log, clock, deploymentUrl },
+    ...{ output, pool, prerenders, edge, log, clock, deploymentUrl },
     table: compileRoutes(output.routes as readonly Route[], output.wildcard),
     lookup: createLookup(output),
     serveFile: createFileServer(),

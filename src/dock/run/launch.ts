@@ -25,6 +25,8 @@ export type LaunchOptions = {
   readonly folder: string;
   readonly path: string;
   readonly networkEnv: Readonly<Record<string, string>>;
+  /** Networks (CIDR) that rewrites and remote images of a Build Output may reach beside the public ones. */
+  readonly allowNetworks: readonly string[];
   readonly clock: Clock;
 };
 
@@ -95,8 +97,8 @@ function describeExit(code: number | null, signal: NodeJS.Signals | null): strin
 
 /** The release's own variables and what a program needs to run; nothing of the dock's environment. */
 export function appEnv(options: LaunchOptions): Record<string, string> {
-  const { spec, socket, folder, path, networkEnv } = options;
-  const { directory } = spec.server;
+  const { spec, socket, folder, path, networkEnv, allowNetworks } = options;
+  const { directory, command } = spec.server;
   const own = Object.fromEntries(
     Object.entries(spec.env).filter(([name]) => name !== "SIGNALBOX_START_COMMAND"),
   );
@@ -110,6 +112,8 @@ export function appEnv(options: LaunchOptions): Record<string, string> {
     HOME: join(folder, "home"),
     PORT,
     NODE_OPTIONS: [own.NODE_OPTIONS, `--import=${PRELOAD}`].filter(Boolean).join(" "),
+    // After the release's own: it must not let itself into this machine's networks.
+    ...(command === OUTPUT_SERVER ? { SIGNALBOX_ALLOW_NETWORKS: allowNetworks.join(",") } : {}),
     [APP_MARKER]: socket,
   };
 }

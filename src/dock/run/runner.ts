@@ -27,6 +27,8 @@ export type RunnerOptions = {
   readonly dir: string;
   /** Proxy and certificate settings of this machine. Default: none. */
   readonly networkEnv?: Readonly<Record<string, string>>;
+  /** Networks (CIDR) that Build Outputs may reach beside the public ones. Default: none. */
+  readonly allowNetworks?: readonly string[];
   /** Where apps find programs. */
   readonly path: string;
   readonly clock: Clock;
@@ -119,12 +121,12 @@ function keep(shop: Shop, spec: AppSpec): App {
   const { paths, options } = shop;
   makeSocketDirectory(paths);
   const { deploymentId } = spec;
-  const { path, clock, log, networkEnv = {} } = options;
+  const { path, clock, log, networkEnv = {}, allowNetworks = [] } = options;
   const [socket, folder] = [paths.socket(deploymentId), paths.folder(deploymentId)];
   const app: App = {
     spec,
     family: new ProcessFamily(`${APP_MARKER}=${socket}`),
-    options: { spec, socket, folder, path, networkEnv, clock },
+    options: { spec, socket, folder, path, networkEnv, allowNetworks, clock },
     life: new AbortController(),
     state: { status: "starting", since: clock.now() },
     first: Promise.withResolvers(),

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import { addCacheTag, purge, runtimeCache, type Tags } from "./runtime-cache.ts";
 
 /** One request inside a function's process: whose log lines are whose, and what `waitUntil` belongs to. */
 export type RequestContext = {
@@ -72,7 +73,10 @@ export function installRequestContext(global: object): void {
     value: {
       get() {
         const request = requests.getStore();
-        return request ? { waitUntil, headers: request.headers, url: request.url } : { waitUntil };
+        const shared = { waitUntil, cache: runtimeCache, purge };
+        if (!request) return shared;
+        const { headers, url, res } = request;
+        return { ...shared, headers, url, addCacheTag: (tag: Tags) => addCacheTag(res, tag) };
       },
     },
   });

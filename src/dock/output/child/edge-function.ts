@@ -7,6 +7,7 @@ import vm from "node:vm";
 import { EdgeVM } from "@edge-runtime/vm";
 import { installRequestContext } from "./context.ts";
 import { type Resolved, resolveEdgeModule } from "./edge-resolve.ts";
+import { installNextCaches } from "./next-caches.ts";
 import { asResponse, type Handler } from "./node-function.ts";
 import type { LoadMessage } from "./protocol.ts";
 import { type Realm, sendWebResponse, toWebRequest } from "./web-handler.ts";
@@ -67,6 +68,7 @@ function extend(modules: EdgeModules, context: vm.Context): void {
     fetchAsset(modules, fetch, input, init);
   Object.assign(context, { fetch: withAssets });
   installRequestContext(context);
+  installNextCaches(context);
 }
 
 function visibleEnv({ visible }: LoadMessage): Record<string, string | undefined> {

@@ -3,7 +3,9 @@
  * its socket. Everything of Signalbox is out of the way before the function's own code runs.
  */
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
+import { connectCache, told } from "./cache-channel.ts";
 import { contextOf, installRequestContext, requests, settled, waitUntil, watchBusy } from "./context.ts";
+import { installNextCaches } from "./next-caches.ts";
 import { type Handler, loadNodeFunction } from "./node-function.ts";
 import { RequestFault } from "./node-helpers.ts";
 import { FAILED_HEADER, type FromFunction, type LoadMessage, type ToFunction } from "./protocol.ts";
@@ -25,6 +27,7 @@ delete process.env.SIGNALBOX_APP_SOCKET;
 
 function onMessage(message: ToFunction): void {
   if (message.type === "load") void load(message);
+  else if (message.type === "told") told(message.id, message.answer);
   else void end(message.graceMs);
 }
 
@@ -35,7 +38,9 @@ async function load(message: LoadMessage): Promise<void> {
     const handler: { current: Handler | null } = { current: null };
     await listen(message, handler);
     installRequestLog(message);
+    connectCache((id, question) => send?.({ type: "ask", id, question }));
     installRequestContext(globalThis);
+    installNextCaches(globalThis);
     watchBusy((busy) => send?.({ type: "busy", busy }));
     process.on("uncaughtException", onUncaught);
     if (message.kind === "node") handler.current = await loadNodeFunction(message, waitUntil);

@@ -28,7 +28,45 @@ export type LoadMessage = {
   readonly name: string;
 };
 
-export type ToFunction = LoadMessage | { readonly type: "end"; readonly graceMs: number };
+/** What functions keep beside their answers. Each space has its own keys. */
+export type CacheSpace = "fetch" | "use" | "runtime";
+
+/** What a function asks of the release's cache. */
+export type CacheQuestion =
+  | {
+      readonly verb: "get";
+      readonly space: CacheSpace;
+      readonly key: string;
+      /** Tags that make the value stale for this reader, beside its own. */
+      readonly tags: readonly string[];
+    }
+  | {
+      readonly verb: "set";
+      readonly space: CacheSpace;
+      readonly key: string;
+      /** What JSON can say. */
+      readonly value: unknown;
+      readonly tags: readonly string[];
+      /** null: until it makes way for others. */
+      readonly ttlS: number | null;
+      /** When its making began. Default: now. */
+      readonly madeAtMs?: number;
+    }
+  | { readonly verb: "delete"; readonly space: CacheSpace; readonly key: string }
+  /** Makes whatever has one of the tags stale, and gone after that many seconds; null is never. */
+  | { readonly verb: "change"; readonly tags: readonly string[]; readonly goneInS: number | null };
+
+export type CacheAnswer = {
+  readonly value: unknown;
+  readonly storedAtMs: number;
+  readonly stale: boolean;
+} | null;
+
+export type ToFunction =
+  | LoadMessage
+  | { readonly type: "end"; readonly graceMs: number }
+  /** The answer to the question with that number. A question that failed has null: nothing is kept. */
+  | { readonly type: "told"; readonly id: number; readonly answer: CacheAnswer };
 
 export type FromFunction =
   | { readonly type: "ready" }
@@ -36,7 +74,8 @@ export type FromFunction =
   /** Work handed to `waitUntil` is under way, or none is. */
   | { readonly type: "busy"; readonly busy: boolean }
   /** An error that nobody caught: it finishes what is in flight and gets nothing new. */
-  | { readonly type: "retire" };
+  | { readonly type: "retire" }
+  | { readonly type: "ask"; readonly id: number; readonly question: CacheQuestion };
 
 /** On a 500 of the launcher itself, so that the server answers with Vercel's error page in its place. */
 export const FAILED_HEADER = "x-signalbox-failed";

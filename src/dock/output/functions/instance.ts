@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import http from "node:http";
 import { extname, join } from "node:path";
 import { AppError } from "../../../foundation/errors.ts";
-import type { FromFunction, LoadMessage, ToFunction } from "../child/protocol.ts";
+import type { CacheAnswer, FromFunction, LoadMessage, ToFunction } from "../child/protocol.ts";
 import type { FunctionSpec } from "./function-config.ts";
 import type { Reaper } from "./reaper.ts";
 
@@ -11,6 +11,9 @@ export type ProcessOptions = {
   readonly env: Readonly<Record<string, string>>;
   readonly reaper: Reaper;
 };
+
+/** Answers what a function asks of the release's cache. What the function sent is not checked yet. */
+export type AnswerQuestion = (question: unknown) => Promise<CacheAnswer>;
 
 /** A process that is, or will be, one function. */
 export type FunctionProcess = {
@@ -81,7 +84,7 @@ export function startProcess(spec: FunctionSpec, { env, reaper }: ProcessOptions
 export async function load(
   process: FunctionProcess,
   message: LoadMessage,
-  deadline: AbortSignal,
+  { deadline, answer }: { deadline: AbortSignal; answer: AnswerQuestion },
 ): Promise<Instance> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const failed = (reason: string) => reject(new AppError("unprocessable", `${message.name} ${reason}.`));
@@ -102,6 +105,7 @@ export async function load(
   process.child.on("message", (said: FromFunction) => {
     if (said.type === "ready") resolve();
     if (said.type === "failed") failed(`could not be loaded: ${said.reason}`);
+    if (said.type === "ask") void reply(process, said.id, answer(said.question));
     if (said.type === "busy") instance.busy = said.busy;
     if (said.type === "retire") {
       instance.retired = true;
@@ -124,6 +128,12 @@ export async function load(
   } finally {
     deadline.removeEventListener("abort", late);
   }
+}
+
+/** A cache that fails has nothing: the function goes on without it. */
+async function reply(process: FunctionProcess, id: number, answered: Promise<CacheAnswer>): Promise<void> {
+  const answer = await answered.catch(() => null);
+  tell(process, { type: "told", id, answer });
 }
 
 /** Lets it finish the work of `waitUntil` and end. */

@@ -6,7 +6,16 @@ import { randomText } from "../../../foundation/ids.ts";
 import type { LoadMessage } from "../child/protocol.ts";
 import { layOut } from "./bundle.ts";
 import type { FunctionSpec } from "./function-config.ts";
-import { end, type FunctionProcess, type Instance, kill, load, startOf, startProcess } from "./instance.ts";
+import {
+  type AnswerQuestion,
+  end,
+  type FunctionProcess,
+  type Instance,
+  kill,
+  load,
+  startOf,
+  startProcess,
+} from "./instance.ts";
 import { type Reaper, startReaper } from "./reaper.ts";
 
 export type PoolOptions = {
@@ -17,6 +26,8 @@ export type PoolOptions = {
   readonly sockets: string;
   readonly env: Readonly<Record<string, string>>;
   readonly clock: Clock;
+  /** For what functions ask of the release's cache. */
+  readonly answer: AnswerQuestion;
   /** Processes at most. Default 24. */
   readonly limit?: number;
   /** How long a process without requests is kept. Default 5 minutes. */
@@ -125,13 +136,14 @@ class Pool implements FunctionPool {
   async #startNow(slot: Slot, spec: FunctionSpec, role: Role): Promise<Instance> {
     if (this.#closed.signal.aborted) throw new AppError("unavailable", "The release is being stopped.");
     await this.#makeRoom();
-    const { tree, bundles, sockets } = this.#options;
+    const { tree, bundles, sockets, answer } = this.#options;
     const root = await layOut(spec, { tree, bundles });
     const process = this.#take(spec);
     const socket = join(sockets, `${randomText(10)}.sock`);
     process.exited.then(() => rmSync(socket, { force: true }));
     const deadline = AbortSignal.timeout(Math.max(LOAD_DEADLINE_MS, spec.maxDurationMs));
-    const instance = await load(process, messageFor(spec, role, { root, socket }), deadline);
+    const message = messageFor(spec, role, { root, socket });
+    const instance = await load(process, message, { deadline, answer });
     slot.current = instance;
     process.exited.then(() => {
       instance.agent.destroy();

@@ -1,7 +1,7 @@
-import type { RawHeaders } from "../headers.ts";
-import { headerOf } from "../headers.ts";
+import { headerOf, type RawHeaders, withoutHeaders } from "../headers.ts";
+import type { Kept } from "../kept/kept-store.ts";
+import { isTagHeader } from "../kept/tag-times.ts";
 import type { PrerenderSpec } from "./prerender-config.ts";
-import type { Kept } from "./prerender-store.ts";
 
 /** What a prerender function's answer varies by, and what of the request its function may see. */
 export type Variant = {
@@ -56,15 +56,8 @@ export function keepFor(spec: PrerenderSpec, status: number, headers: RawHeaders
 }
 
 // Of one visitor, of the platform, or of the connection: nothing that a kept answer may repeat.
-const NOT_KEPT = new Set([
-  "set-cookie",
-  "cache-control",
-  "date",
-  "x-next-cache-tags",
-  "x-vercel-id",
-  "content-length",
-]);
+const NOT_KEPT = new Set(["set-cookie", "cache-control", "date", "x-vercel-id", "content-length"]);
 
 export function keptHeaders(headers: RawHeaders): string[] {
-  return headers.filter((_, at) => !NOT_KEPT.has(headers[at - (at % 2)]?.toLowerCase() ?? ""));
+  return withoutHeaders(headers, (name) => NOT_KEPT.has(name) || isTagHeader(name));
 }

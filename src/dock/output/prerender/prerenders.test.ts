@@ -10,10 +10,10 @@ import {
 } from "../../../../test/support/build-output.ts";
 import { temporaryDirectory } from "../../../../test/support/trees.ts";
 import { type Clock, systemClock } from "../../../foundation/clock.ts";
+import { openKeptStore } from "../kept/kept-store.ts";
 import { createOutputServer, type OutputServer } from "../server.ts";
 import { keepFor, variantOf } from "./cache-policy.ts";
 import type { PrerenderSpec } from "./prerender-config.ts";
-import { openPrerenderStore } from "./prerender-store.ts";
 
 const TOKEN = "0123456789abcdef0123456789abcdef";
 const BORN = Date.parse("2030-01-01T00:00:00Z");
@@ -257,13 +257,20 @@ test("the order of a query's parameters makes no other variant", () => {
 test("the store is bounded: the least recently used answers make way", async () => {
   await using place = await temporaryDirectory();
   const limits = { memoryBytes: 1_000, diskBytes: 4_000 };
-  const store = openPrerenderStore(place.path, limits);
-  const kept = { status: 200, headers: [], body: Buffer.alloc(1_000, "x"), storedAtMs: 0, freshForS: null };
+  const store = openKeptStore(place.path, limits);
+  const kept = {
+    status: 200,
+    headers: [],
+    body: Buffer.alloc(1_000, "x"),
+    storedAtMs: 0,
+    freshForS: null,
+    tags: [],
+  };
   for (const key of ["a", "b", "c"]) await store.put(key, kept);
   expect((await store.get("a"))?.body).toHaveLength(1_000);
   await store.put("d", kept);
   expect(await store.get("b")).toBeNull();
   expect(await store.get("a")).toMatchObject({ status: 200 });
-  const again = openPrerenderStore(place.path, limits);
+  const again = openKeptStore(place.path, limits);
   expect((await again.get("d"))?.body).toHaveLength(1_000);
 });

@@ -7,6 +7,8 @@ import { parseCookies } from "../child/node-helpers.ts";
 import type { Exchange } from "../exchange.ts";
 import { type CallAnswer, CallFailure } from "../functions/call.ts";
 import type { RawHeaders } from "../headers.ts";
+import type { Kept, KeptStore } from "../kept/kept-store.ts";
+import { type TagTimes, tagsOf } from "../kept/tag-times.ts";
 import type { FunctionEntry } from "../read-output.ts";
 import {
   type Freshness,
@@ -17,7 +19,6 @@ import {
   variantOf,
 } from "./cache-policy.ts";
 import type { PrerenderSpec } from "./prerender-config.ts";
-import type { Kept, PrerenderStore } from "./prerender-store.ts";
 
 /** The value of `x-vercel-cache`. https://vercel.com/docs/headers/response-headers#x-vercel-cache */
 export type CacheState = "HIT" | "MISS" | "STALE" | "PRERENDER" | "BYPASS" | "REVALIDATED";
@@ -30,7 +31,8 @@ export type PrerenderAnswer =
   | { readonly kind: "bypass" };
 
 export type PrerenderOptions = {
-  readonly store: PrerenderStore;
+  readonly store: KeptStore;
+  readonly tags: TagTimes;
   readonly entries: readonly FunctionEntry[];
   readonly clock: Clock;
   /** When the release was first started: its fallbacks are as old as that. */
@@ -60,14 +62,14 @@ export function createPrerenders(options: PrerenderOptions): Prerenders {
 
 class Keeper implements Prerenders {
   readonly #options: PrerenderOptions;
-  readonly #renewing = new Map<string, Promise<Made>>();
+  readonly #renewing = new Map<string, { readonly made: Promise<Made>; readonly tagCount: number }>();
 
   constructor(options: PrerenderOptions) {
     this.#options = options;
   }
 
   async answer(entry: Prerendered, asked: Asked, query: URLSearchParams): Promise<PrerenderAnswer> {
-    const { store, clock, bornAtMs } = this.#options;
+    const { store, clock, tags, bornAtMs } = this.#options;
     const { req } = asked;
     const spec = entry.prerender;
     if (isPreview(req, spec)) return { kind: "bypass" };
@@ -78,11 +80,14 @@ class Keeper implements Prerenders {
     if (demand === "if-generated" && found === null && spec.fallback === null) return notGenerated(clock);
     if (demand !== null) return this.#revalidate(entry, variant, asked);
     const shown = found ?? (await fallbackOf(spec, bornAtMs));
-    if (shown === null) return this.#miss(entry, variant, asked);
+    if (shown === null) return this.#miss(entry, variant, asked, "MISS");
+    const tagged = tags.stateOf(shown.tags, shown.storedAtMs);
+    if (tagged === "gone") return this.#miss(entry, variant, asked, "REVALIDATED");
     // A fallback is the page itself, unless the page depends on a query: then it only stands in for it.
     const standIn = found === null && variant.query.size > 0;
-    const freshness = standIn ? "stale" : freshnessOf(shown, spec.staleForS, clock.now().getTime());
-    if (freshness === "gone") return this.#miss(entry, variant, asked);
+    const aged = standIn ? "stale" : freshnessOf(shown, spec.staleForS, clock.now().getTime());
+    if (aged === "gone") return this.#miss(entry, variant, asked, "MISS");
+    const freshness = tagged === "stale" ? "stale" : aged;
     if (freshness === "stale") void this.#renewBehind(entry, variant, asked, found);
     if (found === null && freshness === "fresh") await store.put(variant.key, shown);
     return { kind: "kept", state: stateOf(found !== null, standIn, freshness), kept: shown };
@@ -90,23 +95,38 @@ class Keeper implements Prerenders {
 
   async #make(entry: Prerendered, variant: Variant, asked: Asked): Promise<Made> {
     const { store, clock, call } = this.#options;
+    const storedAtMs = clock.now().getTime();
     const answer = await call(entry, variant, asked);
     const { status, headers } = answer;
     const freshForS = keepFor(entry.prerender, status, headers);
     if (freshForS === undefined) return { answer };
     const body = await readBody(answer, entry.path);
-    const storedAtMs = clock.now().getTime();
-    const kept = { status, headers: keptHeaders(headers), body, storedAtMs, freshForS };
-    await store.put(variant.key, kept);
+    const kept = {
+      status,
+      headers: keptHeaders(headers),
+      body,
+      storedAtMs,
+      freshForS,
+      tags: tagsOf(headers),
+    };
+    const latest = await store.get(variant.key);
+    // One that began later may have ended earlier.
+    if (latest === null || latest.storedAtMs <= storedAtMs) await store.put(variant.key, kept);
     return { kept };
   }
 
-  /** One renewal of a variant at a time. Who finds one under way gets its result, if it can be shared. */
+  /**
+   * One renewal of a variant at a time. Who finds one under way gets its result, if it can be shared and no tag was
+   * changed since it began.
+   */
   #renew(entry: Prerendered, variant: Variant, asked: Asked): Promise<Made> {
     const under = this.#renewing.get(variant.key);
-    if (under) return under;
-    const made = this.#make(entry, variant, asked).finally(() => this.#renewing.delete(variant.key));
-    this.#renewing.set(variant.key, made);
+    const tagCount = this.#options.tags.count;
+    if (under?.tagCount === tagCount) return under.made;
+    const made = this.#make(entry, variant, asked).finally(() => {
+      if (this.#renewing.get(variant.key)?.made === made) this.#renewing.delete(variant.key);
+    });
+    this.#renewing.set(variant.key, { made, tagCount });
     return made;
   }
 
@@ -157,10 +177,17 @@ class Keeper implements Prerenders {
       : { kind: "direct", state: "MISS", answer: made.answer };
   }
 
-  async #miss(entry: Prerendered, variant: Variant, asked: Asked): Promise<PrerenderAnswer> {
-    const first = !this.#renewing.has(variant.key);
-    const made = await this.#renew(entry, variant, asked);
-    if ("kept" in made) return { kind: "kept", state: "MISS", kept: made.kept };
+  async #miss(
+    entry: Prerendered,
+    variant: Variant,
+    asked: Asked,
+    state: "MISS" | "REVALIDATED",
+  ): Promise<PrerenderAnswer> {
+    const under = this.#renewing.get(variant.key)?.made;
+    const renewal = this.#renew(entry, variant, asked);
+    const first = renewal !== under;
+    const made = await renewal;
+    if ("kept" in made) return { kind: "kept", state, kept: made.kept };
     // An answer that may not be shared belongs to the one who caused it.
     const answer = first ? made.answer : await this.#options.call(entry, variant, asked);
     return { kind: "direct", state: "MISS", answer };
@@ -207,6 +234,7 @@ function notGenerated(clock: Clock): PrerenderAnswer {
     body: Buffer.alloc(0),
     storedAtMs: clock.now().getTime(),
     freshForS: 0,
+    tags: [],
   };
   return { kind: "kept", state: "MISS", kept };
 }
@@ -220,5 +248,6 @@ async function fallbackOf(spec: PrerenderSpec, bornAtMs: number): Promise<Kept |
     body: await readFile(path),
     storedAtMs: bornAtMs,
     freshForS: spec.expirationS,
+    tags: tagsOf(headers),
   };
 }

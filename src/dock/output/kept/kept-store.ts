@@ -5,20 +5,26 @@ import { join } from "node:path";
 import { z } from "zod";
 import { randomText } from "../../../foundation/ids.ts";
 
-/** An answer of a prerender function, as it is kept. */
+/** An answer of a function, or a value that a function has kept, as it is on disk. */
 export type Kept = {
   readonly status: number;
   /** Names and values in turn. */
   readonly headers: readonly string[];
   readonly body: Buffer;
+  /** When its making began: what changed after that is not in it. */
   readonly storedAtMs: number;
   /** null: fresh for ever. */
   readonly freshForS: number | null;
+  /** Seconds after which it is not even shown while it is renewed. Where it is absent, something else decides. */
+  readonly goneAfterS?: number | null | undefined;
+  /** Names under which it can be made stale. */
+  readonly tags: readonly string[];
 };
 
-export type PrerenderStore = {
+export type KeptStore = {
   get(key: string): Promise<Kept | null>;
   put(key: string, kept: Kept): Promise<void>;
+  delete(key: string): Promise<void>;
 };
 
 const Head = z.object({
@@ -27,6 +33,8 @@ const Head = z.object({
   headers: z.array(z.string()),
   storedAtMs: z.number(),
   freshForS: z.number().nullable(),
+  goneAfterS: z.number().nullable().optional(),
+  tags: z.array(z.string()).default([]),
 });
 
 const MEMORY_BYTES = 32 * 2 ** 20;
@@ -36,10 +44,10 @@ const DISK_BYTES = 512 * 2 ** 20;
  * Answers on disk, one file each: written aside and renamed, so that a file is whole or absent. The newest are in
  * memory too. The oldest make way when there are too many.
  */
-export function openPrerenderStore(
+export function openKeptStore(
   directory: string,
   limits = { memoryBytes: MEMORY_BYTES, diskBytes: DISK_BYTES },
-): PrerenderStore {
+): KeptStore {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const memory = new Recent<Kept>(limits.memoryBytes);
   const files = new Recent<true>(limits.diskBytes, (name) => void rm(join(directory, name), { force: true }));
@@ -63,6 +71,12 @@ export function openPrerenderStore(
       memory.set(name, kept, kept.body.length);
       files.set(name, true, bytes.length);
     },
+    async delete(key) {
+      const name = nameOf(key);
+      memory.delete(name);
+      files.delete(name);
+      await rm(join(directory, name), { force: true });
+    },
   };
 }
 
@@ -84,6 +98,11 @@ class Recent<Value> {
     this.#entries.delete(name);
     this.#entries.set(name, entry);
     return entry.value;
+  }
+
+  delete(name: string): void {
+    this.#total -= this.#entries.get(name)?.size ?? 0;
+    this.#entries.delete(name);
   }
 
   set(name: string, value: Value, size: number): void {
