@@ -62,6 +62,20 @@ describe.each(FRAMEWORK_APPS)("$name", (app) => {
     table.push(`${app.name}: ${title}: ${here.status}`);
     expect(without(here, question)).toEqual(without(there, question));
   });
+
+  const { revalidated } = app;
+  test.runIf(revalidated)("a page that the app revalidates is made anew, once", async () => {
+    const { page, by } = revalidated ?? { page: "", by: "" };
+    for (const server of [mine, theirs]) {
+      const show = async () => (await fetch(`${server.origin}${page}`)).text();
+      const before = await show();
+      expect(await show()).toBe(before);
+      expect((await fetch(`${server.origin}${by}`, { method: "POST" })).status).toBe(200);
+      const after = await show();
+      expect(after).not.toBe(before);
+      expect(await show()).toBe(after);
+    }
+  });
 });
 
 type Answer = { status: number; type: string | null; location: string | null; header: unknown; body: string };

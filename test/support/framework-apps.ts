@@ -17,6 +17,8 @@ export type FrameworkApp = {
   /** Starts the framework's own server on `PORT`. */
   readonly start: string;
   readonly questions: readonly Question[];
+  /** A kept page, and the path whose POST makes the app revalidate it. */
+  readonly revalidated?: { readonly page: string; readonly by: string };
 };
 
 const text = { "content-type": "text/plain" };
@@ -51,6 +53,7 @@ export const FRAMEWORK_APPS: readonly FrameworkApp[] = [
       { path: "/nothing" },
       { path: "/api/revalidate", method: "POST" },
     ],
+    revalidated: { page: "/isr", by: "/api/revalidate" },
   },
   {
     name: "astro",

@@ -3,10 +3,11 @@ import type { Readable } from "node:stream";
 import type { Clock } from "../../../foundation/clock.ts";
 import { messageOf } from "../../../foundation/errors.ts";
 import type { CallAnswer } from "../functions/call.ts";
-import { withoutHeaders } from "../headers.ts";
+import { headerOf, withoutHeaders } from "../headers.ts";
 import type { Kept, KeptStore } from "../kept/kept-store.ts";
 import { isTagHeader, type TagTimes, tagsOf } from "../kept/tag-times.ts";
 import { freshnessOf } from "../prerender/cache-policy.ts";
+import { tagOf } from "../serve-file.ts";
 import { type EdgeRule, LARGEST_BYTES } from "./edge-policy.ts";
 
 /** What an answer belongs to. */
@@ -101,7 +102,7 @@ class Edge implements EdgeCache {
       const body = await promise;
       if (rule !== null && body !== null) await this.#write(place, answer, { rule, body, beganAtMs });
       // Visitors see the last good answer until a failure is over; one that is not to be shared ends it.
-      else if (answer.status < 500) await this.#options.store.delete(key);
+      else if (rule === null && answer.status < 500) await this.#options.store.delete(key);
     } catch (error) {
       this.#options.log(`A kept answer could not be renewed: ${messageOf(error)}`);
     } finally {
@@ -133,6 +134,7 @@ class Edge implements EdgeCache {
     const names = await this.#varied(place.key);
     if (names.join() !== vary.join()) await this.#mark(place.key, vary, beganAtMs);
     const own = withoutHeaders(headers, (name) => NOT_KEPT.has(name) || isTagHeader(name));
+    if (status === 200 && headerOf(own, "etag") === null) own.push("etag", tagOf(body));
     const tags = tagsOf(headers);
     const kept = { status, headers: own, body, storedAtMs: beganAtMs, freshForS, goneAfterS, tags };
     await store.put(keyFor(place, vary), kept);

@@ -1,66 +1,24 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
-import {
-  type Answered,
-  type Asked,
-  askSocket,
-  type HandMade,
-  writeOutput,
-} from "../../../../test/support/build-output.ts";
+import type { Answered, HandMade } from "../../../../test/support/build-output.ts";
+import { type MovedOutput, serveMoved } from "../../../../test/support/moved-output.ts";
 import { temporaryDirectory } from "../../../../test/support/trees.ts";
-import { type Clock, systemClock } from "../../../foundation/clock.ts";
 import { openKeptStore } from "../kept/kept-store.ts";
-import { createOutputServer, type OutputServer } from "../server.ts";
 import { keepFor, variantOf } from "./cache-policy.ts";
 import type { PrerenderSpec } from "./prerender-config.ts";
 
 const TOKEN = "0123456789abcdef0123456789abcdef";
-const BORN = Date.parse("2030-01-01T00:00:00Z");
-const opened: { server: OutputServer; end(): Promise<void> }[] = [];
+const opened: MovedOutput[] = [];
 
 afterEach(async () => {
-  for (const { server, end } of opened.splice(0)) {
-    await server.close(0);
-    await end();
-  }
+  for (const server of opened.splice(0)) await server[Symbol.asyncDispose]();
 });
 
-/** A server in this process, so that its clock can be moved. */
-async function serverOf(made: HandMade) {
-  const place = await temporaryDirectory();
-  const socket = join(place.path, "app.sock");
-  let now = BORN;
-  const clock: Clock = { ...systemClock, now: () => new Date(now) };
-  const root = join(place.path, "tree");
-  await writeOutput(root, made);
-  const lines: string[] = [];
-  const start = () =>
-    createOutputServer({
-      ...{ root, home: join(place.path, "home"), sockets: join(place.path, "s"), clock, bornAtMs: BORN },
-      ...{ env: { PATH: process.env.PATH ?? "" }, deploymentUrl: "", allowNetworks: [] },
-      write: (line) => void lines.push(line),
-    });
-  const run = async () => {
-    const server = start();
-    opened.push({ server, end: async () => place[Symbol.asyncDispose]() });
-    await new Promise<void>((done) => server.server.listen(socket, done));
-    return server;
-  };
-  let server = await run();
-  return {
-    home: join(place.path, "home"),
-    lines,
-    ask: (path: string, asked?: Asked) => askSocket(socket, path, asked),
-    pass(seconds: number) {
-      now += seconds * 1000;
-    },
-    async restart() {
-      opened.length = 0;
-      await server.close(0);
-      server = await run();
-    },
-  };
+async function serverOf(made: HandMade): Promise<MovedOutput> {
+  const server = await serveMoved(made);
+  opened.push(server);
+  return server;
 }
 
 /** Counts its calls. */
