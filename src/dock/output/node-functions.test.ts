@@ -227,3 +227,33 @@ test("memory limits a function's heap", async () => {
   expect((await server.ask("/api/small?memory")).status).toBe(500);
   expect(await pidOf(server, "/api/small")).not.toBe(pid);
 });
+
+test("a Lambda handler gets API Gateway's event and answers with a promise or the callback", async () => {
+  const config = { awsLambdaHandler: "api/index.handler" };
+  const promise = `exports.handler = async (event) => ({
+    statusCode: 201, headers: { "x-a": 1 }, multiValueHeaders: { "set-cookie": ["a=1", "b=2"] },
+    body: JSON.stringify({ ...event, headers: event.headers["x-sent"], multiValueHeaders: null }),
+  });`;
+  const callback = `exports.handler = (event, context, done) => void setImmediate(() => done(null,
+    { statusCode: 200, body: event.body, encoding: "base64" }));`;
+  const broken = `exports.handler = async () => ({ body: "no status" });`;
+  const lambda = (source: string) => ({ files: { "index.js": source }, config });
+  await using server = await startOutput({
+    functions: { "api/p": lambda(promise), "api/c": lambda(callback), "api/b": lambda(broken) },
+  });
+  const answer = await server.ask("/api/p?a=1&a=2&b=%20", { body: "hi", headers: { "x-sent": "yes" } });
+  expect([answer.status, answer.headers["x-a"], answer.headers["set-cookie"]]).toEqual([
+    201,
+    "1",
+    ["a=1", "b=2"],
+  ]);
+  expect(JSON.parse(answer.body)).toEqual({
+    ...{ resource: "/{proxy+}", path: "/api/p", httpMethod: "POST", headers: "yes", multiValueHeaders: null },
+    queryStringParameters: { a: "2", b: " " },
+    multiValueQueryStringParameters: { a: ["1", "2"], b: [" "] },
+    ...{ body: Buffer.from("hi").toString("base64"), isBase64Encoded: true },
+  });
+  expect((await server.ask("/api/c", { body: "echo" })).body).toBe("echo");
+  const failed = await server.ask("/api/b");
+  expect([failed.status, failed.headers["x-vercel-error"]]).toEqual([500, "FUNCTION_INVOCATION_FAILED"]);
+});

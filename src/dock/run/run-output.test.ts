@@ -52,7 +52,7 @@ test("a Build Output runs as a release: functions answer, their lines are in its
   expect(isAlive(pid)).toBe(false);
 });
 
-test("a Build Output reaches what the dock allows; its own variables allow nothing, and functions see neither", async () => {
+test("a Build Output reaches what the dock allows and its own variables do not; functions see neither", async () => {
   await using place = await temporaryDirectory();
   await using outside = await listen();
   const directory = join(place.path, "built");

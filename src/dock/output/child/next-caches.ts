@@ -95,6 +95,13 @@ const useCache = {
   async updateTags(tags: readonly string[], durations?: Durations): Promise<void> {
     await change(tags, durations);
   },
+
+  // Next.js 15's names for the same.
+  async expireTags(...tags: readonly string[]): Promise<void> {
+    await change(tags, undefined);
+  },
+
+  async receiveExpiredTags(): Promise<void> {},
 };
 
 /** A result that fails in the middle is not kept, and that is no failure of who asked for it. */

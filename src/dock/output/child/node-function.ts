@@ -2,6 +2,7 @@ import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import { isAbsolute, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { requests } from "./context.ts";
+import { callLambda, type LambdaHandler } from "./lambda-handler.ts";
 import { addHelpers } from "./node-helpers.ts";
 import type { LoadMessage } from "./protocol.ts";
 import { sendWebResponse, toWebRequest } from "./web-handler.ts";
@@ -28,7 +29,9 @@ export async function loadNodeFunction(
   const path = isAbsolute(message.handler) ? message.handler : join(message.root, message.handler);
   const capture = captureListen();
   try {
-    const exported = unwrapped(await import(pathToFileURL(path).href));
+    const module = await import(pathToFileURL(path).href);
+    if (message.lambda !== null) return callLambda(lambdaOf(module, message.lambda));
+    const exported = unwrapped(module);
     const web = webHandlers(exported, message.webApi);
     if (web !== null) return callWeb(web, waitUntil);
     if (typeof exported === "function") return callListener(exported as unknown as Handler, message.helpers);
@@ -40,6 +43,12 @@ export async function loadNodeFunction(
   throw new Error(
     `${message.handler} exports no function, no HTTP method and no fetch, and starts no server: nothing to call.`,
   );
+}
+
+function lambdaOf(module: Exports, name: string): LambdaHandler {
+  const found = module[name] ?? (module.default as Exports | undefined)?.[name];
+  if (typeof found === "function") return found as LambdaHandler;
+  throw new Error(`awsLambdaHandler names the export ${name}, which is no function.`);
 }
 
 /** Compiled ES modules come as `{default: {default: handler}}`. */

@@ -18,6 +18,8 @@ export type LoadMessage = {
   /** Edge only: files that it may fetch as `blob:<name>` or has as WebAssembly modules, by name. */
   readonly assets: readonly { readonly name: string; readonly path: string }[];
   readonly helpers: boolean;
+  /** The export that is called as AWS Lambda calls one; null: none is. */
+  readonly lambda: string | null;
   /** Called with a `Request` whatever its exports are: middleware, and functions built with `useWebApi`. */
   readonly webApi: boolean;
   /** A client that goes away aborts the handler's signal. Vercel does it for functions that ask for it. */

@@ -12,6 +12,7 @@ const Config = z.object({
   assets: z.array(z.object({ name: z.string(), path: z.string() })).nullish(),
   shouldAddHelpers: z.boolean().nullish(),
   useWebApi: z.boolean().nullish(),
+  awsLambdaHandler: z.string().nullish(),
   supportsCancellation: z.boolean().nullish(),
   filePathMap: z.record(z.string(), z.string()).nullish(),
 });
@@ -31,6 +32,8 @@ export type FunctionSpec = {
   readonly assets: readonly { readonly name: string; readonly path: string }[];
   readonly helpers: boolean;
   readonly webApi: boolean;
+  /** The export that is called as AWS Lambda calls one; null: none is. */
+  readonly lambda: string | null;
   readonly cancellation: boolean;
   /** Files of the bundle that are elsewhere: path in the bundle → path below the release's root. */
   readonly filePathMap: Readonly<Record<string, string>>;
@@ -69,6 +72,8 @@ export function parseFunctionConfig(
     assets: config.assets ?? [],
     helpers: config.shouldAddHelpers ?? false,
     webApi: config.useWebApi ?? false,
+    // `api/hello.handler`: the file is the handler's already.
+    lambda: config.awsLambdaHandler?.split(".").at(-1) || null,
     cancellation: config.supportsCancellation ?? false,
     filePathMap: config.filePathMap ?? {},
   };

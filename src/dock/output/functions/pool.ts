@@ -224,6 +224,7 @@ function messageFor(spec: FunctionSpec, role: Role, place: { root: string; socke
     visible: spec.visible,
     assets: spec.assets,
     helpers: spec.helpers,
+    lambda: spec.lambda,
     webApi: spec.webApi || middleware,
     cancellation: spec.cancellation,
     source: spec.kind === "node" ? "serverless" : middleware ? "edge-middleware" : "edge-function",
