@@ -10,6 +10,7 @@ import {
   type RouteTable,
 } from "../../routing/index.ts";
 import { answer } from "./answer.ts";
+import { askSelf, readRenewal } from "./ask-self.ts";
 import { createEdgeCache, type EdgeCache } from "./cdn/edge-cache.ts";
 import { ERRORS, sendError } from "./error-page.ts";
 import { type Exchange, openExchange } from "./exchange.ts";
@@ -69,8 +70,8 @@ const DATA_LIMITS = { memoryBytes: 16 * 2 ** 20, diskBytes: 256 * 2 ** 20 };
 
 /** Serves one release's Build Output. @throws when the output cannot be read */
 export function createOutputServer(options: OutputServerOptions): OutputServer {
-  const platform = createPlatform(options);
   const server = http.createServer((req, res) => void handle(platform, req, res));
+  const platform = createPlatform(options, server);
   // The gateway in front has the deadlines for clients; functions have theirs.
   server.requestTimeout = 0;
   server.keepAliveTimeout = 75_000;
@@ -98,7 +99,7 @@ export function createOutputServer(options: OutputServerOptions): OutputServer {
   };
 }
 
-function createPlatform(options: OutputServerOptions): Platform {
+function createPlatform(options: OutputServerOptions, server: http.Server): Platform {
   const { clock, home, deploymentUrl } = options;
   const output = readOutput(options.root);
   const log = createRuntimeLog(options.write, () => clock.now().getTime());
@@ -106,7 +107,10 @@ function createPlatform(options: OutputServerOptions): Platform {
   const bundles = join(home, "bundles");
   const tags = openTagTimes(join(home, "tags.json"), clock);
   const data = createDataCache(openKeptStore(join(home, "data"), DATA_LIMITS), tags, clock);
-  const { answer } = data;
+  const answer = (question: unknown) => {
+    const renewal = readRenewal(question);
+    return renewal === null ? data.answer(question) : askSelf(server, renewal);
+  };
   const pool = createPool({ tree: output.root, bundles, sockets, env, clock, answer, ...processes });
   const store = openKeptStore(join(home, "cdn"), EDGE_LIMITS);
   const logProblem = (message: string) => log.problem(null, "serverless", message);

@@ -8,6 +8,7 @@ import { contextOf, installRequestContext, requests, settled, waitUntil, watchBu
 import { installNextCaches } from "./next-caches.ts";
 import { type Handler, loadNodeFunction } from "./node-function.ts";
 import { RequestFault } from "./node-helpers.ts";
+import { installOwnPages } from "./own-pages.ts";
 import { FAILED_HEADER, type FromFunction, type LoadMessage, type ToFunction } from "./protocol.ts";
 import { installRequestLog } from "./request-log.ts";
 
@@ -41,6 +42,7 @@ async function load(message: LoadMessage): Promise<void> {
     connectCache((id, question) => send?.({ type: "ask", id, question }));
     installRequestContext(globalThis);
     installNextCaches(globalThis);
+    installOwnPages(globalThis);
     watchBusy((busy) => send?.({ type: "busy", busy }));
     process.on("uncaughtException", onUncaught);
     if (message.kind === "node") handler.current = await loadNodeFunction(message, waitUntil);

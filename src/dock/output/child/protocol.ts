@@ -56,7 +56,9 @@ export type CacheQuestion =
     }
   | { readonly verb: "delete"; readonly space: CacheSpace; readonly key: string }
   /** Makes whatever has one of the tags stale, and gone after that many seconds; null is never. */
-  | { readonly verb: "change"; readonly tags: readonly string[]; readonly goneInS: number | null };
+  | { readonly verb: "change"; readonly tags: readonly string[]; readonly goneInS: number | null }
+  /** Asks for a page of this release; the value told is `{status, cache}`, the latter being `x-vercel-cache`. */
+  | { readonly verb: "renew"; readonly path: string; readonly headers: readonly string[] };
 
 export type CacheAnswer = {
   readonly value: unknown;

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
@@ -49,6 +49,8 @@ export function openKeptStore(
   limits = { memoryBytes: MEMORY_BYTES, diskBytes: DISK_BYTES },
 ): KeptStore {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
+  // Of a process that was killed while it wrote.
+  for (const name of readdirSync(directory)) if (name.startsWith(".")) rmSync(join(directory, name));
   const memory = new Recent<Kept>(limits.memoryBytes);
   const files = new Recent<true>(limits.diskBytes, (name) => void rm(join(directory, name), { force: true }));
   for (const { name, size } of filesBySince(directory)) files.set(name, true, size);
@@ -138,9 +140,7 @@ async function readKept(path: string, key: string): Promise<Kept | null> {
 }
 
 function filesBySince(directory: string): { name: string; size: number }[] {
-  const files = readdirSync(directory)
-    .filter((name) => !name.startsWith("."))
-    .map((name) => ({ name, ...sizeAndTime(join(directory, name)) }));
+  const files = readdirSync(directory).map((name) => ({ name, ...sizeAndTime(join(directory, name)) }));
   return files.sort((a, b) => a.since - b.since);
 }
 

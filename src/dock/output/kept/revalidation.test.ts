@@ -160,6 +160,24 @@ test("the runtime cache, purging and tags of @vercel/functions reach the same pl
   expect((await page())["x-vercel-cache"]).toBe("STALE");
 });
 
+test("a function renews a page by asking for it as Next.js's pages router does, whatever guards its host", async () => {
+  const token = "0123456789abcdef";
+  const source = `module.exports = async (req, res) => {
+    const init = { method: "HEAD", headers: { "x-prerender-revalidate": req.query.token } };
+    const answer = await fetch("https://" + req.headers.host + "/page", init);
+    res.json([answer.status, answer.headers.get("x-vercel-cache")]);
+  };`;
+  await using server = await serveMoved({
+    functions: { page: PAGE, "api/renew": source },
+    prerenders: { page: { expiration: false, bypassToken: token } },
+  });
+  const renew = async (given: string) => JSON.parse((await server.ask(`/api/renew?token=${given}`)).body);
+  expect(seen(await server.ask("/page"))).toEqual(["MISS", "1"]);
+  expect(await renew("guess")).toEqual([200, "HIT"]);
+  expect(await renew(token)).toEqual([200, "REVALIDATED"]);
+  expect(seen(await server.ask("/page"))).toEqual(["HIT", "2"]);
+});
+
 test("edge functions revalidate as well", async () => {
   const source = `export default async () => {
     const { FetchCache } = globalThis[Symbol.for("@next/cache-handlers")];
