@@ -17,8 +17,8 @@ export type FrameworkApp = {
   /** Starts the framework's own server on `PORT`. */
   readonly start: string;
   readonly questions: readonly Question[];
-  /** A kept page, and the path whose POST makes the app revalidate it. */
-  readonly revalidated?: { readonly page: string; readonly by: string };
+  /** Pages that show when they, or their data, were made, and the path whose POST makes the app revalidate them. */
+  readonly revalidated?: { readonly pages: readonly string[]; readonly by: string };
 };
 
 const text = { "content-type": "text/plain" };
@@ -37,6 +37,7 @@ export const FRAMEWORK_APPS: readonly FrameworkApp[] = [
       { path: "/dynamic/abc?q=1" },
       { path: "/dynamic/%C3%A4%20b" },
       { path: "/isr" },
+      { path: "/cached" },
       { path: "/image" },
       { path: "/picture.png" },
       // Next.js resizes it; here it is passed through.
@@ -53,7 +54,7 @@ export const FRAMEWORK_APPS: readonly FrameworkApp[] = [
       { path: "/nothing" },
       { path: "/api/revalidate", method: "POST" },
     ],
-    revalidated: { page: "/isr", by: "/api/revalidate" },
+    revalidated: { pages: ["/isr", "/cached"], by: "/api/revalidate" },
   },
   {
     name: "astro",

@@ -94,6 +94,7 @@ export function createOutputServer(options: OutputServerOptions): OutputServer {
       await Promise.race([closed, options.clock.sleep(graceMs, done.signal).catch(() => {})]);
       done.abort();
       await platform.pool.close(graceMs);
+      await platform.edge.settled();
       server.closeAllConnections();
     },
   };

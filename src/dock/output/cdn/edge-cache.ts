@@ -38,10 +38,13 @@ export type EdgeCache = {
   find(place: Place, renew: () => Promise<CallAnswer>, ruleOf: RuleOf): Promise<EdgeFound>;
   /** Keeps an answer's body as it passes by. The first visitor gets each part when the function sends it. */
   record(place: Place, answer: CallAnswer, rule: EdgeRule, beganAtMs: number): void;
+  /** Resolves when every complete answer is on disk. */
+  settled(): Promise<void>;
 };
 
 // Of the connection or of one answer only.
 const NOT_KEPT = new Set(["date", "age", "content-length", "x-vercel-id", "x-vercel-cache"]);
+const MOST_RECORDED = 16;
 /** Marks, under the plain key, what headers the answers there depend on. */
 const VARY = "vary ";
 
@@ -76,13 +79,17 @@ class Edge implements EdgeCache {
   }
 
   record(place: Place, answer: CallAnswer, rule: EdgeRule, beganAtMs: number): void {
-    // Each copy may take 10 MB: one of them at a time is enough.
-    if (this.#recording.has(place.key)) return;
+    // Each copy may take 10 MB for as long as a slow visitor likes.
+    if (this.#recording.has(place.key) || this.#recording.size >= MOST_RECORDED) return;
     this.#recording.add(place.key);
     collect(answer.body, (body) => {
       this.#recording.delete(place.key);
       if (body !== null) void this.#write(place, answer, { rule, body, beganAtMs });
     });
+  }
+
+  async settled(): Promise<void> {
+    await Promise.all(this.#writing.values());
   }
 
   async #renewBehind(

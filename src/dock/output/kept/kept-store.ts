@@ -27,6 +27,13 @@ export type KeptStore = {
   delete(key: string): Promise<void>;
 };
 
+export type KeptLimits = {
+  readonly memoryBytes: number;
+  readonly diskBytes: number;
+  /** Default 50 000. */
+  readonly files?: number;
+};
+
 const Head = z.object({
   key: z.string(),
   status: z.number(),
@@ -39,6 +46,8 @@ const Head = z.object({
 
 const MEMORY_BYTES = 32 * 2 ** 20;
 const DISK_BYTES = 512 * 2 ** 20;
+// Each has a name in memory, and a block of the disk however small it is.
+const FILES = 50_000;
 
 /**
  * Answers on disk, one file each: written aside and renamed, so that a file is whole or absent. The newest are in
@@ -46,13 +55,15 @@ const DISK_BYTES = 512 * 2 ** 20;
  */
 export function openKeptStore(
   directory: string,
-  limits = { memoryBytes: MEMORY_BYTES, diskBytes: DISK_BYTES },
+  limits: KeptLimits = { memoryBytes: MEMORY_BYTES, diskBytes: DISK_BYTES },
 ): KeptStore {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   // Of a process that was killed while it wrote.
   for (const name of readdirSync(directory)) if (name.startsWith(".")) rmSync(join(directory, name));
-  const memory = new Recent<Kept>(limits.memoryBytes);
-  const files = new Recent<true>(limits.diskBytes, (name) => void rm(join(directory, name), { force: true }));
+  const most = limits.files ?? FILES;
+  const memory = new Recent<Kept>(limits.memoryBytes, most);
+  const forgotten = (name: string) => void rm(join(directory, name), { force: true });
+  const files = new Recent<true>(limits.diskBytes, most, forgotten);
   for (const { name, size } of filesBySince(directory)) files.set(name, true, size);
   return {
     async get(key) {
@@ -85,12 +96,14 @@ export function openKeptStore(
 /** Values with a size, the least recently used forgotten first. */
 class Recent<Value> {
   readonly #limit: number;
+  readonly #most: number;
   readonly #forgotten: (name: string) => void;
   readonly #entries = new Map<string, { value: Value; size: number }>();
   #total = 0;
 
-  constructor(limit: number, forgotten: (name: string) => void = () => {}) {
+  constructor(limit: number, most: number, forgotten: (name: string) => void = () => {}) {
     this.#limit = limit;
+    this.#most = most;
     this.#forgotten = forgotten;
   }
 
@@ -112,7 +125,8 @@ class Recent<Value> {
     this.#entries.delete(name);
     this.#entries.set(name, { value, size });
     for (const [oldest, entry] of this.#entries) {
-      if (this.#total <= this.#limit || this.#entries.size === 1) break;
+      const fits = this.#total <= this.#limit && this.#entries.size <= this.#most;
+      if (fits || this.#entries.size === 1) break;
       this.#entries.delete(oldest);
       this.#total -= entry.size;
       this.#forgotten(oldest);

@@ -231,4 +231,10 @@ test("the store is bounded: the least recently used answers make way", async () 
   expect(await store.get("a")).toMatchObject({ status: 200 });
   const again = openKeptStore(place.path, limits);
   expect((await again.get("d"))?.body).toHaveLength(1_000);
+  const few = openKeptStore(join(place.path, "few"), { ...limits, files: 2 });
+  for (const key of ["a", "b", "c"]) await few.put(key, kept);
+  const found = async () => Promise.all(["a", "b", "c"].map(async (key) => (await few.get(key)) !== null));
+  expect(await found()).toEqual([false, true, true]);
+  await few.delete("b");
+  expect(await found()).toEqual([false, false, true]);
 });

@@ -1,6 +1,7 @@
-import { revalidatePath } from "next/cache";
+import { revalidatePath, revalidateTag } from "next/cache";
 
 export function POST() {
   revalidatePath("/isr");
+  revalidateTag("made", { expire: 0 });
   return Response.json({ revalidated: true });
 }
