@@ -51,7 +51,7 @@ async function watch(
 ): Promise<number> {
   const { intervalMs } = place.policy.probe;
   const [standby, live] = await Promise.all([readStandby(deps.db, lease), readLive(deps.db, place.liveId)]);
-  const seen = await lookAtPrimary(deps, place, live, standby?.answeringSince != null, signal);
+  const seen = await lookAtPrimary(deps, place, live, standby, signal);
   const now = deps.clock.now();
   const at = { nowMs: now.getTime(), intervalMs, indicator: seen.indicator };
   const health = fold(place.health, judge(seen), at);

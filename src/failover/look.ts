@@ -1,8 +1,10 @@
 import { type HealthCheck, type HealthPolicy, probeRequest } from "../deployments/index.ts";
 import type { FailoverDeps } from "./deps.ts";
 import type { FailoverPlace } from "./place.ts";
+import type { FailoverPolicy } from "./policy.ts";
 import type { LiveDeployment } from "./queries.ts";
 import { type Sighting, sightingOf } from "./sighting.ts";
+import type { Standby } from "./standby.ts";
 import type { Seen } from "./verdict.ts";
 
 /** Everything that bears on whether the primary is well, seen once, all at the same time. */
@@ -10,17 +12,17 @@ export async function lookAtPrimary(
   deps: Pick<FailoverDeps, "probe" | "statusPage">,
   place: Pick<FailoverPlace, "policy" | "serving">,
   live: Pick<LiveDeployment, "services">,
-  standbyAnswers: boolean,
+  standby: Pick<Standby, "answeringSince" | "mirrored"> | null,
   signal: AbortSignal,
 ): Promise<Seen> {
   const { policy, serving } = place;
   const { witnesses, statusPage, timeoutMs } = policy.probe;
   const main = live.services.at(-1);
   const health = { ...(main?.health ?? { checks: [] }), timeoutMs };
-  const own = policy.probe.primaryUrl ?? main?.urls[0] ?? null;
+  const own = ownAddress(policy, main?.urls ?? []);
   const [hostname, primary, answers, indicator] = await Promise.all([
     serving === "primary" ? sight(deps, { base: policy.url, guarded: true }, health, signal) : null,
-    sight(deps, { base: own, guarded: policy.probe.primaryUrl !== null }, health, signal),
+    sight(deps, { base: own, guarded: policy.probe.primaryUrl !== null, not: standby }, health, signal),
     Promise.all(witnesses.map((url) => deps.probe({ type: "http", url, timeoutMs, guarded: true }, signal))),
     statusPage === null ? null : deps.statusPage(statusPage, signal),
   ]);
@@ -28,10 +30,19 @@ export async function lookAtPrimary(
     serving,
     hostname,
     primary,
-    standbyAnswers,
+    standbyAnswers: standby?.answeringSince != null,
     witnesses: witnesses.length === 0 ? null : answers.filter(({ status }) => status !== null).length,
     indicator,
   };
+}
+
+/**
+ * Where the release is met at the platform, whoever serves the hostname. The hostname is never it: while the standby
+ * serves, that leads to the standby. The platform's own name is the last of a project's.
+ */
+function ownAddress({ hostname, probe }: FailoverPolicy, urls: readonly string[]): string | null {
+  const known = probe.primaryUrl === null ? urls : [probe.primaryUrl];
+  return known.findLast((url) => new URL(url).hostname !== hostname) ?? null;
 }
 
 /** The page itself, where a service is checked by no HTTP request. */
@@ -39,12 +50,23 @@ const ANYTHING: HealthCheck = { type: "http", path: "/", expectStatus: [200, 399
 
 async function sight(
   { probe }: Pick<FailoverDeps, "probe">,
-  { base, guarded }: { readonly base: string | null; readonly guarded: boolean },
+  {
+    base,
+    guarded,
+    not,
+  }: {
+    readonly base: string | null;
+    readonly guarded: boolean;
+    /** An answer of its releases is not one of whom is looked for. */
+    readonly not?: Pick<Standby, "mirrored"> | null;
+  },
   health: Pick<HealthPolicy, "checks" | "timeoutMs">,
   signal: AbortSignal,
 ): Promise<Sighting | null> {
   if (base === null) return null;
   const check = health.checks.find((each) => each.type === "http") ?? ANYTHING;
   const result = await probe({ ...probeRequest(base, check, health), guarded }, signal);
+  const { deploymentHeader } = result;
+  if (not?.mirrored.some(({ targetDeploymentId }) => targetDeploymentId === deploymentHeader)) return null;
   return sightingOf(result, check.type === "http" ? check.expectStatus : [200, 399]);
 }
