@@ -1,5 +1,6 @@
 import { nextRolloutStep, type RolloutStep } from "../rollouts/index.ts";
 import { SLACK_MS, WEEK_MS } from "./deadlines.ts";
+import type { Plan } from "./plan-source.ts";
 import type { ProbeResult } from "./ports.ts";
 import type { Observed, Patch, Step } from "./reconcile.ts";
 import type { Deployment, Facts, ServiceRelease } from "./record.ts";
@@ -115,7 +116,7 @@ function saysNothing(result: ProbeResult): boolean {
 
 /** Whether the public hosts' answers prove that these releases serve them. */
 function publicAnswer(
-  { services }: Deployment,
+  { services, plan }: Deployment,
   probes: Readonly<Record<string, ProbeResult>> | null,
 ): Answer | null {
   if (!probes) return null;
@@ -133,9 +134,16 @@ function publicAnswer(
     if (from === undefined || from === service.targetDeploymentId) continue;
     // Pointers take a moment to be everywhere: the one before it still answering is no fault of this one.
     if (from === service.previousTargetId && !service.unchanged) return null;
+    // Failover may have moved it to another place, whose releases are not known here; the target tells who serves.
+    if (isFailoverHostname(host, plan)) continue;
     return { ok: false, detail: `${host} was answered by ${from}` };
   }
   return { ok: true, detail: "" };
+}
+
+function isFailoverHostname(url: string, plan: Plan | null): boolean {
+  const hostname = plan?.failover?.hostname ?? null;
+  return hostname !== null && URL.parse(url)?.hostname === hostname;
 }
 
 function liveReason(notes: readonly string[]): string {

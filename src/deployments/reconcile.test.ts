@@ -9,6 +9,7 @@ import {
   see,
   T0,
 } from "../../test/support/deployment-row.ts";
+import type { FailoverPolicy } from "../failover/index.ts";
 import { planRollout } from "../rollouts/index.ts";
 import type { TargetDeployment } from "../targets/target.ts";
 import type { Plan } from "./plan-source.ts";
@@ -351,6 +352,26 @@ describe("shifting", () => {
     expect(publicly(answer(200, "dpl_app_1")).do).toBe("wait");
     expect(publicly(answer(200, "dpl_app_2"))).toMatchObject({ to: "live" });
     expect(publicly(answer(200))).toMatchObject({ to: "live" });
+  });
+
+  test("a hostname that failover has moved to its standby is answered by that, and says nothing of the release", () => {
+    const at = (hostname: string) => {
+      const failover = { hostname } as unknown as FailoverPolicy;
+      const services = [aService("app", { urls: ["https://www.example.com"] })];
+      const moved = aDeployment("shifting", {
+        services,
+        plan: { ...PLAN, failover },
+        facts: { rollout: instant },
+      });
+      const traffic = { app: { dpl_app_2: 100 } };
+      return reconcile(
+        moved,
+        see({ probes: own, traffic, publicProbes: { app: answer(200, "dpl_dock_1") } }),
+        T0,
+      );
+    };
+    expect(at("www.example.com")).toMatchObject({ to: "live" });
+    expect(at("other.example.com")).toMatchObject({ do: "wait" });
   });
 
   test("services take traffic in their order, one step each, and are live together or not at all", () => {
