@@ -10,6 +10,10 @@ const HEADER = "x-vercel-protection-bypass";
 const SCOPE = "automation-bypass";
 /** A secret that somebody rotates at the platform is known again after this. */
 const KNOWN_MS = 300_000;
+/** Whoever was not answered asks again after this; asked at every probe, an outage would only get longer. */
+const UNANSWERED_MS = 5_000;
+/** A probe waits no longer for it: a rollback waits for the probe. */
+const ASK_LIMIT_MS = 3_000;
 
 export type ProbeHeaders = (place: Place, signal: AbortSignal) => Promise<Readonly<Record<string, string>>>;
 
@@ -27,11 +31,19 @@ export function rememberBypass(client: VercelClient): ProbeHeaders {
     const now = client.clock.monotonicMs();
     const kept = known.get(place.targetProjectId);
     if (kept && kept.untilMs > now) return headers(kept.secret);
-    // A probe without it meets the wall and says so; to ask must never keep a rollback from happening.
-    const secret = await secretOf(client, place.targetProjectId, signal).catch(() => kept?.secret ?? null);
-    if (secret !== null) client.keepSecret(secret);
-    known.set(place.targetProjectId, { untilMs: now + KNOWN_MS, secret });
-    return headers(secret);
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(ASK_LIMIT_MS)]);
+    try {
+      const secret = await secretOf(client, place.targetProjectId, limit);
+      if (secret !== null) client.keepSecret(secret);
+      known.set(place.targetProjectId, { untilMs: now + KNOWN_MS, secret });
+      return headers(secret);
+    } catch {
+      // A probe without it meets the wall and says so; to ask must never keep a rollback from happening. And that
+      // nobody answered, or that a caller went away, is nothing that was learnt.
+      const secret = kept?.secret ?? null;
+      if (!signal.aborted) known.set(place.targetProjectId, { untilMs: now + UNANSWERED_MS, secret });
+      return headers(secret);
+    }
   };
 }
 
