@@ -144,8 +144,10 @@ export async function rollBack(
   }
   // A promotion that was cut short has nothing to put back any more: it is off now, and pinned.
   await client.memory.write(place.targetProjectId, { restoringSince: null });
-  // The traffic is back. What is left of the template the watch tidies up, so its failure is none of a rollback.
-  await restoreTemplate(client, place, signal).catch(() => {});
+  // The traffic is back. What is left of the template the watch tidies up: neither its failure nor its silence is one
+  // of a rollback.
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(KEEP_LIMIT_MS)]);
+  await restoreTemplate(client, place, limit).catch(() => {});
 }
 
 /** Known from earlier, nobody is asked: a rollback is one request then. */
