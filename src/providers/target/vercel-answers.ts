@@ -69,7 +69,14 @@ export const ChecksAnswer = z.object({
 });
 
 export const CheckRunsAnswer = z.object({
-  runs: z.array(z.object({ id: z.string(), checkId: z.string().nullish(), status: z.string().nullish() })),
+  runs: z.array(
+    z.object({
+      id: z.string(),
+      checkId: lenient(z.string()),
+      status: lenient(z.string()),
+      conclusion: lenient(z.string()),
+    }),
+  ),
 });
 
 export const WebhookAnswer = z.object({ id: z.string(), secret: z.string() });

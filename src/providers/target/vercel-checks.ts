@@ -47,7 +47,8 @@ async function createCheck(
     ...scopeOf(client),
     requestBody: {
       name: CHECK_NAME,
-      isRerequestable: true,
+      // Nobody at Vercel could start it again: who is asked is looked at by itself until it is decided.
+      isRerequestable: false,
       requires: "deployment-url" as const,
       blocks: "deployment-alias" as const,
       targets: ["production"],
@@ -72,11 +73,17 @@ export async function report(
   const { checkId } = await client.memory.read(targetProjectId);
   if (checkId === null) return;
   const run = await runOf(client, verdict.targetDeploymentId, checkId, signal);
-  if (run === null || (run.status === "completed" && verdict.state === "running")) return;
   const { targetDeploymentId, state, text, detailsUrl } = verdict;
+  const conclusion = state === "failed" ? ("failed" as const) : ("succeeded" as const);
+  if (
+    run === null ||
+    (run.status === "completed" && (state === "running" || run.conclusion === conclusion))
+  ) {
+    return;
+  }
   const ended = {
     status: "completed" as const,
-    conclusion: state === "failed" ? ("failed" as const) : ("succeeded" as const),
+    conclusion,
     completedAt: client.clock.now().getTime(),
   };
   const request = {
@@ -99,7 +106,11 @@ async function runOf(
   deploymentId: string,
   checkId: string,
   signal: AbortSignal,
-): Promise<{ id: string; status?: string | null | undefined } | null> {
+): Promise<{
+  id: string;
+  status?: string | null | undefined;
+  conclusion?: string | null | undefined;
+} | null> {
   const scope = { deploymentId, ...scopeOf(client) };
   const listed = await unlessStatus(
     ABSENT,
@@ -111,7 +122,9 @@ async function runOf(
     null,
   );
   if (listed === null) return null;
-  const existing = readAnswer(CheckRunsAnswer, listed).runs.find((run) => run.checkId === checkId);
+  const own = readAnswer(CheckRunsAnswer, listed).runs.filter((run) => run.checkId === checkId);
+  // One that was begun again is the one that holds the domains.
+  const existing = own.find(({ status }) => status !== "completed") ?? own[0];
   if (existing) return existing;
   const request = { ...scope, requestBody: { checkId } };
   const made = await unlessStatus(
