@@ -21,8 +21,10 @@ let memory: VercelMemory;
 let slept: number[];
 const signal = AbortSignal.timeout(600_000);
 const sha1 = (text: string) => createHash("sha1").update(text).digest("hex");
+let movedMs = 0;
 const clock: Clock = {
   ...systemClock,
+  monotonicMs: () => systemClock.monotonicMs() + movedMs,
   sleep: (ms, stop) => {
     slept.push(ms);
     return systemClock.sleep(Math.min(ms, 5), stop);
@@ -434,6 +436,93 @@ it("our check and our webhook are taken by the dock as well", async () => {
   await target.outside.deleteWebhook(made.id, signal);
 });
 
+describe("what is refused or silent beside the move itself", () => {
+  const no = { error: { code: "no", message: "No" } };
+  const refused = (status: number) => ({ kind: "answer", status, body: no }) as const;
+
+  it("takes no release back: neither a check that cannot be told, nor a setting that is not put back", async () => {
+    const place = await newPlace();
+    const next = await built(place);
+    await autoAssign(place, false);
+    await memory.write(place.targetProjectId, { checkId: "check_1" });
+    vercel.meet(/check-runs/, refused(400));
+    vercel.meet(/^PATCH \/v9\/projects\//, refused(403));
+    expect(await shift(place, null, next)).toBe("done");
+    expect(await target.traffic(place, signal)).toEqual({ [next]: 100 });
+    // The watch goes on trying, and says so.
+    expect((await memory.read(place.targetProjectId)).restoringSince).not.toBeNull();
+  });
+
+  it("nor the completion of a canary that is complete already; and nothing is put back before the move", async () => {
+    const place = await newPlace();
+    const [old, next] = [await built(place), await built(place)];
+    await shift(place, null, old);
+    await autoAssign(place, false);
+    await shift(place, old, next, 10, [10, 100]);
+    vercel.meet(/^POST .*\/rolling-release\/complete$/, { ...refused(409), carriedOut: true });
+    const lagging = { kind: "change", change: (body: object) => ({ ...body, deploymentId: old }) } as const;
+    vercel.meet(/^GET .*\/aliases\//, lagging, 4);
+    vercel.asked.length = 0;
+    expect(await shift(place, old, next)).toBe("done");
+    const asked = vercel.asked.map(({ method, path }) => `${method} ${path}`);
+    const restored = asked.findIndex((each) => /^PATCH \/v9\/projects\//.test(each));
+    expect(asked.slice(0, restored).filter((each) => /^GET .*\/aliases\//.test(each))).toHaveLength(5);
+    expect(await autoAssign(place)).toBe(false);
+  });
+
+  it("holds no rollback up", async () => {
+    const place = await newPlace();
+    const [old, next] = [await built(place), await built(place)];
+    await shift(place, null, old);
+    await shift(place, old, next, 10, [10, 100]);
+    vercel.meet(/^DELETE .*\/rolling-release\/config$/, { kind: "delay", ms: 60_000 }, 1);
+    const before = Date.now();
+    await target.rollback({ place, from: next, to: old }, signal);
+    expect(Date.now() - before).toBeLessThan(20_000);
+    expect(await target.traffic(place, signal)).toEqual({ [old]: 100 });
+  });
+
+  it("hides no build that is ready", async () => {
+    const place = await newPlace();
+    const id = await built(place);
+    vercel.meet(/^GET \/v7\/deployments$/, refused(403));
+    expect(await restarted().observe(id, signal)).toMatchObject({ state: "ready" });
+  });
+
+  it("does not pass for a project without a bypass secret", async () => {
+    const place = await newPlace();
+    vercel.real.protection = true;
+    const header = { "x-vercel-protection-bypass": "a-new-bypass-secret" };
+    expect(await target.probeHeaders(place, AbortSignal.abort())).toEqual({});
+    expect(await target.probeHeaders(place, signal)).toEqual(header);
+    target = restarted();
+    vercel.meet(new RegExp(`^GET /v9/projects/${place.targetProjectId}$`), refused(503), 4);
+    expect(await target.probeHeaders(place, signal)).toEqual({});
+    movedMs += 6_000;
+    expect(await target.probeHeaders(place, signal)).toEqual(header);
+  });
+});
+
+it("a run of our check is told once, and one that was begun anew is the one that is told", async () => {
+  await memory.write("prj_1", { checkId: "check_1" });
+  const failed = { targetDeploymentId: "dpl_y", state: "failed", text: "Down.", detailsUrl: null } as const;
+  await target.outside.report("prj_1", failed, signal);
+  await target.outside.report("prj_1", failed, signal);
+  expect(vercel.asked.filter(({ method }) => method === "PATCH")).toHaveLength(1);
+  vercel.real.runs.push({ id: "run_again", checkId: "check_1", deploymentId: "dpl_y", status: "queued" });
+  await target.outside.report("prj_1", { ...failed, state: "succeeded" }, signal);
+  expect(vercel.real.runs.map(({ conclusion }) => conclusion)).toEqual(["failed", "succeeded"]);
+});
+
+it("what others deployed has the address that it is served at, at the dock too", async () => {
+  const place = await newPlace();
+  const id = await built(place);
+  const where = { domain: "localhost", publicScheme: "http", publicPort: 4_777 } as const;
+  const atDock = createVercelTarget({ clock, memory }, { api: dock.url, token: TOKEN, team: null, ...where });
+  const { deployments } = await atDock.outside.inspect(place, signal);
+  expect(deployments[0]?.url).toBe((await atDock.observe(id, signal)).url);
+});
+
 describe("an answer that is none", () => {
   const observe = () => target.observe("dpl_1", signal);
   const meet = (status: number, body: unknown, headers = {}) =>
@@ -463,14 +552,16 @@ describe("an answer that is none", () => {
 
 it("no error says the token, whatever the platform, the network or a proxy say", async () => {
   const token = "vcp_SECRET_of_the_operator_0123456789";
-  const echo = { error: { code: `bad_${token}`, message: `The token "${token}" is invalid`, token } };
+  const echo = {
+    error: { code: `bad_${token}`, message: `The token "${token}" is invalid`, link: `https://v/?${token}` },
+  };
   const place: Place = { targetProjectId: "prj_1", project: "p", environment: "production", branch: null };
   const faults = [
     ...[400, 401, 402, 403, 404, 409, 422, 429, 500, 503].map((status) => ({
       kind: "answer" as const,
       status,
       body: echo,
-      headers: { "x-vercel-error": token, "retry-after": "900" },
+      headers: { "x-vercel-error": token, "x-vercel-id": token, "retry-after": "900" },
     })),
     { kind: "answer" as const, status: 200, body: `<html>${token}` },
     { kind: "answer" as const, status: 200, body: { id: 7, echo } },

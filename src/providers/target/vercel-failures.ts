@@ -27,7 +27,8 @@ export function refusalOf(answer: Refusal, { secrets, nowMs }: RefusalContext): 
   const parsed = ErrorAnswer.safeParse(answer.body);
   const vendor = parsed.success ? parsed.data.error : unexplained(answer);
   const code = conceal(vendor.code, secrets);
-  const requestId = answer.headers.get("x-vercel-id");
+  const id = answer.headers.get("x-vercel-id");
+  const requestId = id === null ? null : conceal(id, secrets);
   const details: VendorDetails = {
     vendor: "vercel",
     status: answer.status,
@@ -41,7 +42,7 @@ export function refusalOf(answer: Refusal, { secrets, nowMs }: RefusalContext): 
   const message = [
     ownSentence(answer.status, code),
     said,
-    inspect === null ? null : `See ${inspect}.`,
+    inspect === null ? null : `See ${conceal(inspect, secrets)}.`,
     requestId === null ? null : `Request ${requestId}.`,
   ];
   return new AppError(codeFor(answer.status), message.filter((part) => part !== null).join(" "), {
@@ -109,6 +110,12 @@ export function isUncertain(error: unknown): boolean {
     details.status === 408 ||
     details.code === "unreadable"
   );
+}
+
+/** True when the platform has said no: the same request again would be refused again. */
+export function isRefusal(error: unknown): boolean {
+  const status = vendorDetails(error)?.status ?? null;
+  return status !== null && status >= 400 && status < 500 && status !== 408 && status !== 429;
 }
 
 /** Runs `act`; an answer with one of `statuses` becomes `instead`. */

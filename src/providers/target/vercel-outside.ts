@@ -20,9 +20,16 @@ const NEWEST = 20;
 const STARTED_MS = 120_000;
 
 /** What happens at Vercel beside us: in its dashboard, by its CLI, through its Git integration. */
-export function outsideView(client: VercelClient, domains: Domains): OutsideView {
+export function outsideView(
+  client: VercelClient,
+  domains: Domains,
+  publicUrl: (host: string) => string,
+): OutsideView {
   return {
-    inspect: (place, signal) => inspect(client, domains, place, signal),
+    inspect: async (place, signal) => {
+      const { listed, ...state } = await inspect(client, domains, place, signal);
+      return { ...state, deployments: listed.map((each) => toListed(each, publicUrl)) };
+    },
     tidyUp: (place, signal) => tidyUp(client, place, signal),
     createWebhook: (input, signal) => createWebhook(client, input, signal),
     deleteWebhook: async (id, signal) => {
@@ -41,7 +48,7 @@ async function inspect(
   domains: Domains,
   place: Place,
   signal: AbortSignal,
-): Promise<PlatformState> {
+): Promise<Omit<PlatformState, "deployments"> & { readonly listed: readonly ListedAnswer[] }> {
   const { targetProjectId } = place;
   const list = { projectId: targetProjectId, limit: String(NEWEST) };
   const [project, production, release, listed, memory] = await Promise.all([
@@ -64,7 +71,7 @@ async function inspect(
     teamAutoAssign: memory.autoAssign,
     rolling: release && { canary: release.canary, percent: release.percent },
     paused: project.paused === true,
-    deployments: readAnswer(DeploymentsAnswer, listed).deployments.map(toListed),
+    listed: readAnswer(DeploymentsAnswer, listed).deployments,
   };
 }
 
@@ -80,14 +87,15 @@ function moveOf({ lastAliasRequest }: ProjectAnswer): PlatformState["lastMove"] 
   };
 }
 
-function toListed(each: ListedAnswer): ListedDeployment {
+function toListed(each: ListedAnswer, publicUrl: (host: string) => string): ListedDeployment {
   const text = (name: string) => (typeof each.meta?.[name] === "string" ? String(each.meta[name]) : null);
   return {
     id: each.uid,
     ours: text(KEY_FIELD) !== null,
     state: stateOf(each.readyState ?? each.state ?? ""),
     environment: each.target === "production" ? "production" : "preview",
-    url: each.url ? `https://${each.url}` : "",
+    // The dock's has another scheme and a port: our gate would else probe what nobody serves.
+    url: each.url ? publicUrl(each.url) : "",
     createdAt: new Date(each.created ?? 0),
     by: each.creator?.username ?? each.creator?.email ?? null,
     commit: text("githubCommitSha") ?? text("gitlabCommitSha") ?? text("bitbucketCommitSha"),

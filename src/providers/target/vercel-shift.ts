@@ -10,13 +10,16 @@ import { keepAutoAssign, restoreAutoAssign } from "./vercel-auto-assign.ts";
 import { report } from "./vercel-checks.ts";
 import { scopeOf, type VercelClient } from "./vercel-client.ts";
 import type { Domains } from "./vercel-domains.ts";
-import { readAnswer, unlessStatus } from "./vercel-failures.ts";
+import { isRefusal, readAnswer, unlessStatus } from "./vercel-failures.ts";
 import { readProject } from "./vercel-projects.ts";
 import { restoreTemplate, useTemplate } from "./vercel-release-template.ts";
 import { type ActiveRelease, assignHost, readAliasOwner, readRelease } from "./vercel-traffic.ts";
 
-/** How long a promotion may take to show in the aliases; the usual time is seconds. */
-const PROMOTION_DEADLINE_MS = 60_000;
+/**
+ * How long a promotion may take to show in the aliases; the usual time is seconds. Less than what the engine gives one
+ * effect, so that it hears our sentence and not that its own patience was over.
+ */
+const PROMOTION_DEADLINE_MS = 20_000;
 /** Often at first, since the usual time is short; later less, since each look is two requests of a rate limit. */
 const PROMOTION_POLL_MS = { first: 100, factor: 1.5, longest: 2_000 } as const;
 
@@ -39,9 +42,12 @@ export async function shiftTraffic(
   if (weight < 100) return raiseCanary(client, change, release, signal);
   const [main = ""] = await domains(place, signal);
   const owner = await readAliasOwner(client, main, signal);
-  if (release !== null) await completeRelease(client, change, signal);
-  else if (owner !== to) await promote(client, change, main, signal);
-  await tidyUp(client, place, signal);
+  if (release !== null) {
+    await completeRelease(client, change, signal);
+    // The platform switches `autoAssignCustomDomains` on with the move: what is put back before it is lost.
+    await confirm(client, change, { main, completed: true }, signal);
+  } else if (owner !== to) await promote(client, change, main, signal);
+  await tidyAfterwards(client, place, signal);
   return "done";
 }
 
@@ -148,9 +154,22 @@ async function completeRelease(client: VercelClient, change: Change, signal: Abo
     ...scopeOf(client),
     requestBody: { canaryDeploymentId: change.to },
   };
-  await client.sdk((core, options) => rollingReleaseCompleteRollingRelease(core, request, options), {
-    signal,
-  });
+  const complete = () =>
+    client.sdk((core, options) => rollingReleaseCompleteRollingRelease(core, request, options), { signal });
+  // Refused when it is complete already, which a lost answer or a late list hides: the aliases tell.
+  await unlessStatus([400, 404, 409], complete, null);
+}
+
+/**
+ * All traffic has moved. What the platform refuses to put back is no fault of the release, which would be taken back
+ * for it: the watch tries again, and tells.
+ */
+async function tidyAfterwards(client: VercelClient, place: Place, signal: AbortSignal): Promise<void> {
+  try {
+    await tidyUp(client, place, signal);
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+  }
 }
 
 /** Puts back what the team had, once all traffic is moved. */
@@ -172,10 +191,11 @@ async function promote(
   await keepAutoAssign(client, place, project, true);
   // Our own gate was passed before: its check at the platform, if there is one, must not hold the domains.
   const verdict = { targetDeploymentId: to, state: "succeeded", text: "Healthy.", detailsUrl: null } as const;
-  await report(client, place.targetProjectId, verdict, signal);
+  // If it cannot be told, the domains show it; a promotion that would succeed is not given up for it.
+  await report(client, place.targetProjectId, verdict, signal).catch(() => signal.throwIfAborted());
   const request = { projectId: place.targetProjectId, deploymentId: to, ...scopeOf(client) };
   await client.sdk((core, options) => projectsRequestPromote(core, request, options), { signal });
-  await confirm(client, change, main, signal);
+  await confirm(client, change, { main, completed: false }, signal);
 }
 
 /**
@@ -207,10 +227,11 @@ async function requireProduction(client: VercelClient, { place, to }: Change, si
 async function confirm(
   client: VercelClient,
   change: Change,
-  main: string,
+  { main, completed }: { readonly main: string; readonly completed: boolean },
   signal: AbortSignal,
 ): Promise<void> {
   const { place, to } = change;
+  let isCompleted = completed;
   const deadline = client.clock.monotonicMs() + PROMOTION_DEADLINE_MS;
   let waitMs: number = PROMOTION_POLL_MS.first;
   while ((await readAliasOwner(client, main, signal)) !== to) {
@@ -218,7 +239,10 @@ async function confirm(
       readProject(client, place.targetProjectId, signal),
       readRelease(client, place, signal),
     ]);
-    if (release?.canary === to) await completeRelease(client, change, signal);
+    if (release?.canary === to && !isCompleted) {
+      await completeRelease(client, change, signal);
+      isCompleted = true;
+    }
     const job = project?.lastAliasRequest;
     if (job?.toDeploymentId === to && job.jobStatus === "failed") {
       throw new AppError("upstream", `The platform could not move production's domains to ${to}.`, {
@@ -226,7 +250,7 @@ async function confirm(
       });
     }
     if (client.clock.monotonicMs() >= deadline) {
-      throw new AppError("upstream", `${to} was promoted, but ${main} still shows another after 60 s.`, {
+      throw new AppError("upstream", `${to} was promoted, but ${main} still shows another after 20 s.`, {
         hint: "The platform may be queueing it behind another change; Signalbox looks again by itself.",
       });
     }

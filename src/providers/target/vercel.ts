@@ -16,7 +16,7 @@ import {
   type VercelOptions,
 } from "./vercel-client.ts";
 import { rememberDomains } from "./vercel-domains.ts";
-import { readAnswer, unlessStatus } from "./vercel-failures.ts";
+import { isRefusal, readAnswer, unlessStatus } from "./vercel-failures.ts";
 import { hold, unhold } from "./vercel-hold.ts";
 import { hostOf } from "./vercel-hosts.ts";
 import { readLogs } from "./vercel-logs.ts";
@@ -52,7 +52,7 @@ export function createVercelTarget(deps: VercelDeps, options: VercelOptions): Ve
   };
   return {
     name: "vercel",
-    outside: outsideView(client, domains),
+    outside: outsideView(client, domains, publicUrl),
     ensureProject: (name, signal, platform) => ensureProject(client, name, signal, platform),
     upload: (file, signal) => upload(client, file, signal),
     build: (input, signal) => startBuild(client, input, signal),
@@ -129,7 +129,10 @@ async function observe(
   const state = stateOf(deployment.readyState);
   const key = deployment.meta?.[KEY_FIELD];
   if (state === "ready" && typeof key === "string" && projectId && !settled.has(id)) {
-    await endTwins(client, { id, targetProjectId: projectId, key }, signal);
+    // A token that may not end deployments leaves the twins; what is built is built all the same.
+    await endTwins(client, { id, targetProjectId: projectId, key }, signal).catch((error: unknown) => {
+      if (!isRefusal(error)) throw error;
+    });
     if (settled.size >= MOST_SETTLED) settled.clear();
     settled.add(id);
   }
