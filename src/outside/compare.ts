@@ -23,6 +23,8 @@ export type Seen = {
   readonly paused: boolean;
   /** When the last promotion or rollback was asked for, by the target's clock. */
   readonly movedAtMs: number | null;
+  /** How many looks have found something. What has no name of its own at the target is told apart by it. */
+  readonly changes?: number;
   /** Of deployments that are not ours: those that were told. */
   readonly told: readonly string[];
   /** Those that our check is at, with since when. */
@@ -79,7 +81,13 @@ export function compare(
     ...rollingEvents(before, now, ours),
     ...settingEvents(before, now, ours),
   ];
-  return { seen, events };
+  const changes = (before.changes ?? 0) + (events.length > 0 ? 1 : 0);
+  return { seen: { ...seen, changes }, events };
+}
+
+/** The same may happen again and again: a project is paused twice, a domain given back and forth. */
+function nth({ changes = 0 }: Seen): string {
+  return `#${changes + 1}`;
 }
 
 function isOver({ state }: ListedDeployment): boolean {
@@ -93,7 +101,7 @@ function productionEvents(before: Seen, now: PlatformState, { expected }: Ours):
   const kind = move === null ? "moved" : move.kind === "rollback" ? "rolled_back" : "promoted";
   const verb = { moved: "given to", rolled_back: "rolled back to", promoted: "promoted to" }[kind];
   const from = before.production === null ? "" : ` from ${before.production}`;
-  const when = move?.at?.toISOString() ?? `after ${before.production} ${before.movedAtMs}`;
+  const when = move?.at?.toISOString() ?? `after ${before.production} ${nth(before)}`;
   return [
     {
       kind,
@@ -125,7 +133,7 @@ function deploymentEvents(each: ListedDeployment): OutsideEvent[] {
 function rollingEvents(before: Seen, now: PlatformState, { expected }: Ours): OutsideEvent[] {
   const event = (canary: string, step: string, summary: string): OutsideEvent[] => {
     if (expected.has(canary)) return [];
-    const key = `rolling:${canary}:${step}`;
+    const key = `rolling:${canary}:${step}:${nth(before)}`;
     return [{ kind: "rolling_release", key, targetDeploymentId: canary, summary, details: { canary } }];
   };
   const { rolling } = now;
@@ -150,7 +158,7 @@ function rollingEvents(before: Seen, now: PlatformState, { expected }: Ours): Ou
 }
 
 function settingEvents(before: Seen, now: PlatformState, { moving }: Ours): OutsideEvent[] {
-  const at = `${now.production}:${now.lastMove?.at?.getTime() ?? before.movedAtMs}`;
+  const at = `${now.production}:${nth(before)}`;
   const event = (kind: EventKind, key: string, summary: string): OutsideEvent => {
     return { kind, key: `${kind}:${key}`, targetDeploymentId: now.production, summary, details: {} };
   };
