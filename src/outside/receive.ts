@@ -21,10 +21,13 @@ const AHEAD_MS = 5 * 60_000;
 /** A delivery's id is known for longer than it could be taken. */
 const KEPT_MS = 3 * OLDEST_MS;
 
+const ANEW = "Set the webhook up anew with `signalbox outside webhook`.";
+
 const Delivery = z.object({
   id: z.string().min(1).max(200),
   type: z.string().max(200),
-  createdAt: z.number(),
+  // What a Date can hold.
+  createdAt: z.number().min(0).max(8.64e15),
 });
 
 /**
@@ -39,7 +42,11 @@ export async function receiveVercel(deps: OutsideDeps, received: Received): Prom
       hint: "This address is for webhooks of Vercel.",
     });
   }
-  const found = await findSecret(deps, received.project);
+  const found = await findSecret(deps, received.project).catch((error: unknown) => {
+    if (!(error instanceof AppError) || error.code !== "internal") throw error;
+    // The key of this installation was replaced: no delivery can be checked, and the looks go on.
+    throw new AppError("unauthorized", "The webhook's secret cannot be opened any more.", { hint: ANEW });
+  });
   // In the same words as a wrong signature: whoever has no secret learns no names.
   if (!found) throw badSignature();
   const bytes = await received.body();
@@ -92,6 +99,6 @@ function parse(bytes: Uint8Array): z.infer<typeof Delivery> {
 
 function badSignature(): AppError {
   return new AppError("unauthorized", "The signature does not match.", {
-    hint: "Set the webhook up anew with `signalbox outside webhook`.",
+    hint: ANEW,
   });
 }
