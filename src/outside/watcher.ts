@@ -1,4 +1,4 @@
-import { messageOf } from "../foundation/errors.ts";
+import { AppError, messageOf } from "../foundation/errors.ts";
 import type { OutsideDeps } from "./deps.ts";
 import { look } from "./look.ts";
 import { watchedProjects } from "./queries.ts";
@@ -16,6 +16,8 @@ export type WatcherOptions = {
 };
 
 const EVERY_MS = 60_000;
+/** A rate limit is kept, and yet not for so long that nobody would look for a day. */
+const LONGEST_QUIET_MS = 15 * 60_000;
 const AGAIN_MS = 2_000;
 /** Another control plane looks, perhaps from before what woke us. */
 const BUSY_MS = 500;
@@ -26,6 +28,7 @@ export function startWatcher(deps: Omit<OutsideDeps, "wake">, options: WatcherOp
   const stop = new AbortController();
   const { signal } = stop;
   const running = new Map<string, { again: boolean; done: Promise<void> }>();
+  let quietUntilMs = 0;
   const everyMs = options.everyMs ?? EVERY_MS;
 
   function wake(projectId: string): void {
@@ -59,6 +62,7 @@ export function startWatcher(deps: Omit<OutsideDeps, "wake">, options: WatcherOp
       }
     } catch (error) {
       if (signal.aborted) return;
+      quietUntilMs = Math.max(quietUntilMs, deps.clock.monotonicMs() + askedToWaitMs(error));
       deps.log.warn({ projectId, reason: messageOf(error) }, "what others did could not be looked at");
     }
   }
@@ -72,6 +76,8 @@ export function startWatcher(deps: Omit<OutsideDeps, "wake">, options: WatcherOp
       });
       // One after the other: the target's rate limit is for all of them together.
       for (const id of new Set(all.map(({ projectId }) => projectId))) {
+        const quietMs = quietUntilMs - deps.clock.monotonicMs();
+        if (quietMs > 0) await deps.clock.sleep(quietMs, signal);
         wake(id);
         await running.get(id)?.done;
       }
@@ -86,4 +92,11 @@ export function startWatcher(deps: Omit<OutsideDeps, "wake">, options: WatcherOp
       await Promise.all([ended, ...[...running.values()].map(({ done }) => done)]);
     },
   };
+}
+
+/** Of a rate limit, which is for all projects together: a deployment must not go short for our looking on. */
+function askedToWaitMs(error: unknown): number {
+  if (!(error instanceof AppError) || error.code !== "rate_limited") return 0;
+  const { retryAfterMs } = (error.details ?? {}) as { readonly retryAfterMs?: unknown };
+  return Math.min(typeof retryAfterMs === "number" ? retryAfterMs : EVERY_MS, LONGEST_QUIET_MS);
 }
