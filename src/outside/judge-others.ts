@@ -1,8 +1,12 @@
 import { probeFailure, probeRequest } from "../deployments/index.ts";
+import { messageOf } from "../foundation/errors.ts";
 import type { CheckVerdict, ListedDeployment, PlatformState } from "../targets/target.ts";
 import type { Seen } from "./compare.ts";
 import type { OutsideDeps } from "./deps.ts";
 import type { Watched } from "./queries.ts";
+
+/** `problem`: what our check could not be told. */
+export type Judged = { readonly seen: Seen; readonly problem: string | null };
 
 const REMEMBERED = 200;
 /** A deployment that waits for our check has just been built; an older one was decided on without us. */
@@ -18,21 +22,38 @@ export async function judgeOthers(
   watched: Watched,
   { seen, state }: { readonly seen: Seen; readonly state: PlatformState },
   signal: AbortSignal,
-): Promise<Seen> {
-  if (!watched.checked) return { ...seen, judging: {} };
+): Promise<Judged> {
+  if (!watched.checked) return { seen: { ...seen, judging: {} }, problem: null };
   const nowMs = deps.clock.now().getTime();
   const judged = new Set(seen.judged);
   const judging: Record<string, number> = {};
+  let problem: string | null = null;
   for (const each of state.deployments.filter((one) => isHeld(one, judged, nowMs))) {
     const sinceMs = seen.judging[each.id] ?? nowMs;
     const verdict = await judge(deps, watched, each, nowMs - sinceMs, signal);
-    if (verdict.state !== "running" || seen.judging[each.id] === undefined) {
-      await deps.target.outside.report(watched.place.targetProjectId, verdict, signal);
-    }
-    if (verdict.state === "running") judging[each.id] = sinceMs;
+    const told = verdict.state === "running" && seen.judging[each.id] !== undefined;
+    // One that cannot be told is tried again at the next look, and must not hide what else was seen.
+    const failure = told ? null : await report(deps, watched, verdict, signal);
+    problem = failure ?? problem;
+    if (verdict.state === "running" || failure !== null) judging[each.id] = sinceMs;
     else judged.add(each.id);
   }
-  return { ...seen, judging, judged: [...judged].slice(-REMEMBERED) };
+  return { seen: { ...seen, judging, judged: [...judged].slice(-REMEMBERED) }, problem };
+}
+
+async function report(
+  { target }: OutsideDeps,
+  { place }: Watched,
+  verdict: CheckVerdict,
+  signal: AbortSignal,
+): Promise<string | null> {
+  try {
+    await target.outside.report(place.targetProjectId, verdict, signal);
+    return null;
+  } catch (error) {
+    signal.throwIfAborted();
+    return `Our check of ${verdict.targetDeploymentId} could not be told: ${messageOf(error)}`;
+  }
 }
 
 function isHeld(each: ListedDeployment, judged: ReadonlySet<string>, nowMs: number): boolean {

@@ -19,7 +19,9 @@ export async function look(deps: OutsideDeps, watched: Watched, signal: AbortSig
   if (claim === null) return null;
   try {
     const { outside } = deps.target;
-    await outside.tidyUp(watched.place, signal);
+    // What cannot be put back is told, and hides nothing of what others do.
+    const untidy = await outside.tidyUp(watched.place, signal).then(() => null, messageOf);
+    signal.throwIfAborted();
     // Ours is read before and after: a move of ours that begins meanwhile is no surprise.
     const { projectId, place } = watched;
     const before = await oursNow(deps.db, projectId, place.targetProjectId);
@@ -31,8 +33,9 @@ export async function look(deps: OutsideDeps, watched: Watched, signal: AbortSig
     };
     const { seen, events } = compare(claim.seen, state, ours);
     const judged = await judgeOthers(deps, watched, { seen, state }, signal);
-    await write(deps, watched, claim.until, { seen: judged, events });
-    return { events, again: Object.keys(judged.judging).length > 0 };
+    const failure = untidy ?? judged.problem;
+    await write(deps, watched, claim.until, { seen: judged.seen, events, failure });
+    return { events, again: failure === null && Object.keys(judged.seen.judging).length > 0 };
   } catch (error) {
     await fail(deps, watched, claim.until, error);
     throw error;
@@ -43,20 +46,20 @@ async function write(
   { db, clock }: OutsideDeps,
   { projectId, place }: Watched,
   until: Date,
-  found: { readonly seen: Seen; readonly events: readonly OutsideEvent[] },
+  found: { readonly seen: Seen; readonly events: readonly OutsideEvent[]; readonly failure: string | null },
 ): Promise<void> {
   const at = clock.now();
   const { targetProjectId } = place;
   await db.transaction().execute(async (tx) => {
     const kept = await tx
       .updateTable("outside_watches")
-      .set({
+      .set((eb) => ({
         seen: JSON.stringify(found.seen),
         looked_at: at,
-        failing_since: null,
-        failure: null,
+        failing_since: found.failure === null ? null : eb.fn.coalesce("failing_since", eb.val(at)),
+        failure: found.failure,
         claimed_until: null,
-      })
+      }))
       .where("target_project_id", "=", targetProjectId)
       .where("claimed_until", "=", until)
       .returning("target_project_id")

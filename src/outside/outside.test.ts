@@ -62,6 +62,7 @@ describe("a delivery of Vercel", () => {
       400,
     ],
     ["one of tomorrow", () => deliver(delivery({ createdAt: stand.clock.now().getTime() + 3_600_000 })), 400],
+    ["a time that is none", () => deliver(delivery({ createdAt: 1e300 })), 400],
     ["no JSON", () => deliver("hello"), 400],
     ["no id", () => deliver(delivery({ id: undefined })), 400],
   ])("with %s is refused, and nobody looks", async (_name, send, status) => {
@@ -73,6 +74,21 @@ describe("a delivery of Vercel", () => {
     const path = `/api/webhooks/vercel/${project}`;
     expect((await stand.request("anybody", "POST", path, "{}")).status).toBe(400);
   });
+});
+
+test("a webhook whose secret does not open any more is refused with what to do, and can be set up anew", async () => {
+  const path = `/api/projects/${project}/outside/webhook`;
+  await stand.request("owner", "POST", path, { secret: SECRET });
+  await stand.pool.query("update vercel_webhooks set sealed = $1 where project_id = $2", [
+    Buffer.alloc(60),
+    `prj_${project}`,
+  ]);
+  expect(await deliver(delivery())).toMatchObject({
+    status: 401,
+    body: { error: { hint: expect.stringContaining("outside webhook") } },
+  });
+  await stand.request("owner", "POST", path, { secret: SECRET });
+  expect((await deliver(delivery())).status).toBe(202);
 });
 
 test("a promotion outside makes one event and one audit entry, whether a delivery or a look came first", async () => {
@@ -158,6 +174,20 @@ describe("a deployment that is not ours", () => {
     stand.clock.move(200_000);
     await stand.look(project);
     expect(stand.reports.map(({ state }) => state)).toEqual(["running", "failed"]);
+  });
+
+  test("whose check cannot be told, or a setting that cannot be put back, hides nothing that was seen", async () => {
+    await stand.check(project);
+    await stand.look(project);
+    stand.state.deployments = [other()];
+    stand.refusing = new Error("403");
+    expect(await stand.look(project)).toMatchObject({ again: false });
+    expect(await kinds()).toEqual(["deployed"]);
+    const shown = await stand.request("viewer", "GET", `/api/projects/${project}/outside`);
+    expect(shown.body.watches).toMatchObject([{ failure: "403", failingSince: expect.any(String) }]);
+    stand.refusing = null;
+    await stand.look(project);
+    expect(stand.reports).toMatchObject([{ state: "succeeded" }]);
   });
 
   test("is left alone where nobody asked for checks", async () => {

@@ -24,6 +24,9 @@ export type OutsideStand = FreshDatabase & {
   readonly clock: Clock & { move(ms: number): void };
   readonly state: Mutable<PlatformState>;
   failing: Error | null;
+  /** What was left after a promotion cannot be put back, and our check cannot be told. */
+  refusing: Error | null;
+  readonly deps: OutsideDeps;
   /** What other people's deployments answer. */
   status: number;
   probed: ProbeRequest | null;
@@ -75,6 +78,7 @@ export async function outsideStand(): Promise<OutsideStand> {
     clock,
     state: { ...QUIET },
     failing: null,
+    refusing: null,
     status: 200,
     probed: null,
   };
@@ -82,8 +86,9 @@ export async function outsideStand(): Promise<OutsideStand> {
   const idOf = (name: string) => `prj_${name}`;
   const rows = async (text: string, values: unknown[]) => (await database.pool.query(text, values)).rows;
   return Object.assign(stand as unknown as OutsideStand, {
+    deps,
     async makeProject(name: string, targetDeploymentId: string) {
-      Object.assign(stand, { state: { ...QUIET }, failing: null, status: 200, probed: null });
+      Object.assign(stand, { state: { ...QUIET }, failing: null, refusing: null, status: 200, probed: null });
       for (const list of [told.reports, told.deleted, told.woken]) list.length = 0;
       const now = clock.now();
       await rows("insert into projects (id, name, created_at) values ($1, $2, $3)", [idOf(name), name, now]);
@@ -135,10 +140,15 @@ function depsOf(stand: OutsideStand, db: Database<OutsideTables>): OutsideDeps {
           if (stand.failing) throw stand.failing;
           return { ...stand.state };
         },
-        tidyUp: async () => {},
+        tidyUp: async () => {
+          if (stand.refusing) throw stand.refusing;
+        },
         createWebhook: async () => ({ id: `hook_${++hooks}`, secret: "a-secret-of-the-webhook" }),
         deleteWebhook: async (id) => void stand.deleted.push(id),
-        report: async (_project, verdict) => void stand.reports.push(verdict),
+        report: async (_project, verdict) => {
+          if (stand.refusing) throw stand.refusing;
+          stand.reports.push(verdict);
+        },
         unpin: async () => "done",
       },
     },
