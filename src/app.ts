@@ -20,6 +20,7 @@ import {
   type Engine,
   type EngineTables,
   readGateSubject,
+  slotOf,
   startEngine,
   triggerDeployment,
   wakeWaiting,
@@ -52,6 +53,7 @@ import {
   type PreviewDeps,
   type PreviewTables,
   previewRoutes,
+  readKey,
   startSweeper,
   type TriggerPreview,
 } from "./previews/index.ts";
@@ -266,7 +268,8 @@ async function startPreviews(
 
 /** The place of a preview, by the key that previews go by: `pr-42`, or `branch-<name>`. */
 function previewSlot(key: string): string {
-  return `preview:${key.replace(/^branch-/, "")}`;
+  const { branch, pullRequest } = readKey(key);
+  return slotOf("preview", branch, pullRequest);
 }
 
 /** The dock as the second place. Null: it is the first one already. */

@@ -33,7 +33,7 @@ test("a pull request has one place, whatever its branch is called, and shares no
   expect([renamed.pullRequest, branch.pullRequest]).toEqual([7, null]);
   expect(placeAt(7)).toEqual({ [renamed.targetDeploymentId ?? ""]: 100 });
   expect(slotOf("preview", "fix", 7)).toBe("preview:pr-7");
-  expect(slotOf("preview", "pr-7", null)).toBe(slotOf("preview", "x", 7));
+  expect(slotOf("preview", "pr-7", null)).not.toBe(slotOf("preview", "x", 7));
 });
 
 test("a pull request is not deployed anywhere but to a preview", async () => {

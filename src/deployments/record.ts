@@ -176,7 +176,9 @@ export function slotOf(
   pullRequest: number | null,
 ): string {
   if (environment !== "preview") return environment;
-  return pullRequest === null ? `preview:${branch ?? ""}` : `preview:pr-${pullRequest}`;
+  if (pullRequest !== null) return `preview:pr-${pullRequest}`;
+  // A branch may be called as a pull request goes; no branch has a colon in its name (git-check-ref-format).
+  return branch !== null && /^pr-\d+$/.test(branch) ? `preview:branch:${branch}` : `preview:${branch ?? ""}`;
 }
 
 /** Where one service's traffic is decided. */

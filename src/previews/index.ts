@@ -11,7 +11,7 @@ export type { PreviewDeps, TriggerPreview } from "./deps.ts";
 export { planSweep, type SweepStep } from "./plan-sweep.ts";
 export { type PreviewPolicy, pushEnvironment } from "./policy.ts";
 export type { ExistingPreview, OpenPreview, PreviewReport, PullRequests } from "./ports.ts";
-export { existingPreviews, forgetClosed, readPolicy } from "./queries.ts";
+export { existingPreviews, forgetClosed, readKey, readPolicy } from "./queries.ts";
 export { previewRoutes } from "./routes.ts";
 export { getPreviewPolicy, setPreviewPolicy } from "./set-policy.ts";
 export { sweepPreviews } from "./sweep.ts";

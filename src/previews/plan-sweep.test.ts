@@ -200,7 +200,10 @@ describe("what is not the sweep's", () => {
     const policy = { ...GITHUB, source: "branches" as const, deployOnPush: { next: "staging" as const } };
     const open = ["main", "next", "pr-9", "fix/login", "docs/x"].map((name) => branch(name));
     const steps = plan({ open, policy: { ...policy, exclude: ["docs/**"] } });
-    expect(steps.filter(({ kind }) => kind === "deploy").map(({ key }) => key)).toEqual(["branch-fix/login"]);
+    expect(steps.filter(({ kind }) => kind === "deploy").map(({ key }) => key)).toEqual([
+      "branch-fix/login",
+      "branch-pr-9",
+    ]);
   });
 });
 

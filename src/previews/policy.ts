@@ -63,7 +63,6 @@ export function refusalOf(policy: PreviewPolicy, open: OpenPreview): string | nu
 function branchRefusal(policy: PreviewPolicy, { branch, baseBranch }: OpenPreview): string | null {
   if (branch === baseBranch) return "It is the repository's default branch.";
   if (pushEnvironment(policy, branch) !== null) return "It is deployed to an environment of its own.";
-  if (/^pr-\d+$/.test(branch)) return "Its name is that of a pull request's preview.";
   return null;
 }
 

@@ -285,9 +285,18 @@ export async function existingPreviews(db: Db, projectId: string): Promise<Exist
   }));
 }
 
-/** `preview:pr-42` is a pull request's place, `preview:<branch>` a branch's. */
+/** `preview:pr-42` is a pull request's place, `preview:<branch>` a branch's, `preview:branch:pr-42` one's so called. */
 const keyOfSlot = sql`case when d.slot ~ '^preview:pr-[0-9]+$' then substr(d.slot, 9)
-  else 'branch-' || substr(d.slot, 9) end`;
+  else 'branch-' || regexp_replace(substr(d.slot, 9), '^branch:(?=pr-[0-9]+$)', '') end`;
+
+/** Whose preview goes by the key. */
+export function readKey(key: string): {
+  readonly branch: string | null;
+  readonly pullRequest: number | null;
+} {
+  const pullRequest = pullRequestOf(key);
+  return { branch: pullRequest === null ? key.replace(/^branch-/, "") : null, pullRequest };
+}
 
 export function pullRequestOf(key: string): number | null {
   const number = /^pr-(\d+)$/.exec(key)?.[1];

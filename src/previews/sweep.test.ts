@@ -45,6 +45,17 @@ const health = async () =>
   (await stand.request(AS.viewer, "GET", `/api/projects/${name}/previews`)).body.lastSweep;
 const slots = async () => (await stand.deploymentsOf(project)).map(({ slot, state }) => `${slot} ${state}`);
 
+const byHand = (branch: string) =>
+  stand.deps.trigger(AS.deployer, {
+    project: name,
+    environment: "preview",
+    branch,
+    commit: undefined,
+    pullRequest: null,
+    source: { git: "https://x" },
+    deliveryKey: `hand-${name}-${branch}`,
+  });
+
 /** One pull request with a live preview. */
 async function live(number: number): Promise<void> {
   stand.github.open({ number });
@@ -256,17 +267,6 @@ describe("whatever dies or comes at the same time", () => {
 });
 
 describe("a preview that was deployed by hand", () => {
-  const byHand = (branch: string) =>
-    stand.deps.trigger(AS.deployer, {
-      project: name,
-      environment: "preview",
-      branch,
-      commit: undefined,
-      pullRequest: null,
-      source: { git: "https://x" },
-      deliveryKey: `hand-${name}-${branch}`,
-    });
-
   it("is left alone by the sweep, and closed by whoever asks, its slashes and all", async () => {
     await byHand("fix/login");
     await policy();
@@ -276,6 +276,17 @@ describe("a preview that was deployed by hand", () => {
     expect((await stand.request(AS.deployer, "DELETE", path)).status).toBe(204);
     expect(await previews()).toEqual([]);
   });
+});
+
+it("a branch that is called as a pull request goes has a place of its own, and is closed alone", async () => {
+  await policy();
+  stand.github.open({ number: 42 });
+  await sweep();
+  await byHand("pr-42");
+  const keys = async () => (await previews()).map(({ key }: { key: string }) => key).sort();
+  expect(await keys()).toEqual(["branch-pr-42", "pr-42"]);
+  expect((await stand.request(AS.deployer, "DELETE", `/api/previews/${name}/branch-pr-42`)).status).toBe(204);
+  expect(await keys()).toEqual(["pr-42"]);
 });
 
 describe("branches of a plain git repository", () => {

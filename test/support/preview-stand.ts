@@ -2,6 +2,7 @@ import type { AddressInfo } from "node:net";
 import { type ServerType, serve } from "@hono/node-server";
 import { sql } from "kysely";
 import type { Actor, ActorEnv } from "../../src/access/index.ts";
+import { slotOf } from "../../src/deployments/index.ts";
 import { type Clock, systemClock } from "../../src/foundation/clock.ts";
 import { createDatabase, type Database } from "../../src/foundation/db.ts";
 import { createApi } from "../../src/foundation/http.ts";
@@ -9,7 +10,7 @@ import { randomIds } from "../../src/foundation/ids.ts";
 import { silentLog } from "../../src/foundation/log.ts";
 import { createSecretBox } from "../../src/foundation/secret-box.ts";
 import type { PreviewDeps } from "../../src/previews/deps.ts";
-import { existingPreviews, previewRoutes } from "../../src/previews/index.ts";
+import { existingPreviews, previewRoutes, readKey } from "../../src/previews/index.ts";
 import { projectRoutes } from "../../src/projects/index.ts";
 import { createGitBranches } from "../../src/providers/pull-requests/git-branches.ts";
 import { createGithubPullRequests } from "../../src/providers/pull-requests/github.ts";
@@ -230,9 +231,8 @@ async function insertDeployment(
   input: Trigger,
   now: Date,
 ): Promise<string> {
-  const place =
-    "pullRequest" in input && input.pullRequest !== null ? `pr-${input.pullRequest}` : input.branch;
-  const slot = input.environment === "preview" ? `preview:${place}` : input.environment;
+  const pullRequest = "pullRequest" in input ? (input.pullRequest ?? null) : null;
+  const slot = slotOf(input.environment, input.branch ?? null, pullRequest);
   await sql`insert into deployments (id, project_id, environment, slot, branch, commit_sha, dirty, source, force, state,
       state_since, actor_name, idempotency_key, created_at, updated_at)
     select ${randomIds("dep")}, projects.id, ${input.environment}, ${slot}, ${input.branch}, ${input.commit ?? null},
@@ -254,7 +254,8 @@ async function closeDeployments(
   { projectId, key }: { projectId: string; key: string },
   now: Date,
 ): Promise<void> {
-  const slot = `preview:${key.replace(/^branch-/, "")}`;
+  const { branch, pullRequest } = readKey(key);
+  const slot = slotOf("preview", branch, pullRequest);
   await sql`update deployments set retired_at = ${now}, cleanup = null,
       state = case state when 'live' then 'superseded' when 'queued' then 'canceled' else state end
     where project_id = ${projectId} and slot = ${slot}`.execute(db);
