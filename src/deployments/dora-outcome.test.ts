@@ -1,12 +1,6 @@
 import { expect, test } from "vitest";
-import {
-  type Cause,
-  type DoraEvent,
-  type Ending,
-  type Outcome,
-  outcomeOf,
-  outcomeOfCause,
-} from "./dora-outcome.ts";
+import { type Cause, type DoraEvent, type Ending, outcomeOfCause, readOutcome } from "./dora-outcome.ts";
+import type { DeploymentOutcome } from "./record.ts";
 import { STATES, type State } from "./state.ts";
 
 const ending = (state: State, change: Partial<Ending> = {}): Ending => ({
@@ -19,7 +13,7 @@ const ending = (state: State, change: Partial<Ending> = {}): Ending => ({
 const at = new Date("2026-01-01T00:00:00Z");
 const move = (from: State, to: State, reason: string | null = null): DoraEvent => ({ at, from, to, reason });
 
-test.each<[string, Ending, DoraEvent[], Outcome | null]>([
+test.each<[string, Ending, DoraEvent[], DeploymentOutcome | null]>([
   ["one that serves", ending("live"), [move("shifting", "live")], "success"],
   ["one that served until the next", ending("superseded"), [move("shifting", "live")], "success"],
   ["one that gave way in the queue", ending("superseded"), [move("queued", "superseded")], "skip"],
@@ -107,14 +101,14 @@ test.each<[string, Ending, DoraEvent[], Outcome | null]>([
   ],
   ["one that is under way", ending("building"), [move("preparing", "building")], null],
 ])("%s", (_name, row, events, expected) => {
-  expect(outcomeOf(row, events)).toBe(expected);
+  expect(readOutcome(row, events)).toBe(expected);
 });
 
 test("what the engine stored is believed", () => {
-  expect(outcomeOf(ending("failed", { outcome: "error" }), [move("building", "failed")])).toBe("error");
+  expect(readOutcome(ending("failed", { outcome: "error" }), [move("building", "failed")])).toBe("error");
 });
 
-test.each<[State, Cause, Outcome]>([
+test.each<[State, Cause, DeploymentOutcome]>([
   ["preparing", { kind: "refused", code: "unprocessable" }, "failure"],
   ["preparing", { kind: "refused", code: "unauthorized" }, "error"],
   ["preparing", { kind: "refused", code: "upstream" }, "error"],
@@ -131,5 +125,5 @@ test.each<[State, Cause, Outcome]>([
 
 test("every settled state has an outcome, and no other has", () => {
   const settled = ["live", "failed", "canceled", "rejected", "superseded", "rolled_back"];
-  for (const state of STATES) expect(outcomeOf(ending(state), []) !== null).toBe(settled.includes(state));
+  for (const state of STATES) expect(readOutcome(ending(state), []) !== null).toBe(settled.includes(state));
 });

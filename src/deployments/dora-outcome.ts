@@ -1,12 +1,6 @@
 import type { ErrorCode } from "../foundation/errors.ts";
+import type { DeploymentOutcome } from "./record.ts";
 import type { State } from "./state.ts";
-
-/**
- * How a deployment ended, and whose business that is: `failure` is the user's code or configuration, `error` is ours
- * or the platform's, `cancellation` is a person's will, `skip` gave way before it began.
- */
-export const OUTCOMES = ["success", "failure", "error", "timeout", "cancellation", "skip"] as const;
-export type Outcome = (typeof OUTCOMES)[number];
 
 /** The part of a deployment's event that this needs. Events that only change the weight have `from` equal to `to`. */
 export type DoraEvent = {
@@ -20,7 +14,7 @@ export type DoraEvent = {
 export type Ending = {
   readonly state: State;
   /** Set by the engine at the end; null: written before there was such a column, so it is derived. */
-  readonly outcome: Outcome | null;
+  readonly outcome: DeploymentOutcome | null;
   /** A person asked for the rollback (a cancel has none). */
   readonly rolledBackByHand: boolean;
   /** Failed tries of the step that it ended in; 0: it ended by a decision, not by an error. */
@@ -45,7 +39,7 @@ const USERS_MISTAKES = new Set<ErrorCode>([
 ]);
 
 /** Whose business an ending is. Pure; what the engine should store as a deployment's `outcome`. */
-export function outcomeOfCause(state: State, cause: Cause): Outcome {
+export function outcomeOfCause(state: State, cause: Cause): DeploymentOutcome {
   switch (cause.kind) {
     case "canceled":
       return "cancellation";
@@ -66,8 +60,12 @@ export function outcomeOfCause(state: State, cause: Cause): Outcome {
   }
 }
 
-/** The outcome of a deployment that has ended or was taken back; null: it is still under way. */
-export function outcomeOf(ending: Ending, events: readonly DoraEvent[]): Outcome | null {
+/**
+ * The outcome of a deployment that has ended or was taken back; null: it is still under way. `outcome.ts` decides it
+ * as a deployment ends, and the row keeps it; this reads that back, and works it out from the events of rows from
+ * before there was such a column, which know less. Two functions, because only one of the two is told the cause.
+ */
+export function readOutcome(ending: Ending, events: readonly DoraEvent[]): DeploymentOutcome | null {
   if (ending.outcome !== null) return ending.outcome;
   const moves = events.filter((event) => event.from !== event.to);
   const takenBack = moves.findLast((event) => event.to === "rolling_back");

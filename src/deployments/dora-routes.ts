@@ -3,10 +3,10 @@ import { type ActorEnv, requireRole } from "../access/index.ts";
 import { AppError } from "../foundation/errors.ts";
 import { createRouter } from "../foundation/http.ts";
 import { measureDelivery } from "./dora.ts";
-import { OUTCOMES } from "./dora-outcome.ts";
 import { readDeliveries } from "./dora-queries.ts";
 import type { EngineDeps } from "./engine.ts";
 import { findProject } from "./project.ts";
+import { OUTCOMES } from "./record.ts";
 
 const DEFAULT_DAYS = 30;
 const DAY_MS = 86_400_000;

@@ -1,4 +1,5 @@
-import { type DoraEvent, type Ending, OUTCOMES, type Outcome, outcomeOf } from "./dora-outcome.ts";
+import { type DoraEvent, type Ending, readOutcome } from "./dora-outcome.ts";
+import { type DeploymentOutcome, OUTCOMES } from "./record.ts";
 import type { State } from "./state.ts";
 
 /** A deployment with its history, as far as delivery is measured by it. */
@@ -46,7 +47,7 @@ export type Delivery = {
   /** From the detection of a failed change until its place was good again. `open`: not yet. */
   readonly recoveryTime: Percentiles & { readonly open: number };
   /** Of deployments that were triggered in the window. */
-  readonly outcomes: Readonly<Record<Outcome | "unfinished", number>>;
+  readonly outcomes: Readonly<Record<DeploymentOutcome | "unfinished", number>>;
 };
 
 export type Window = { readonly from: Date; readonly to: Date };
@@ -66,7 +67,7 @@ export function measureDelivery(deployments: readonly DoraDeployment[], window: 
   const days = (window.to.getTime() - window.from.getTime()) / DAY_MS;
   const ended = deployments.map((deployment) => ({
     deployment,
-    outcome: outcomeOf(deployment, deployment.events),
+    outcome: readOutcome(deployment, deployment.events),
   }));
   const changes = ended.filter(
     ({ deployment, outcome }) => inside(tookTrafficAt(deployment)) && isVerdict(outcome),
@@ -99,7 +100,7 @@ export function measureDelivery(deployments: readonly DoraDeployment[], window: 
 }
 
 /** Whether a change was good or bad; not who stopped it, and not what we broke ourselves. */
-function isVerdict(outcome: Outcome | null): boolean {
+function isVerdict(outcome: DeploymentOutcome | null): boolean {
   return outcome === "success" || outcome === "failure" || outcome === "timeout";
 }
 
@@ -152,7 +153,7 @@ function detectedAt({ events }: DoraDeployment): Date[] {
 
 function recoveryOf(deployments: readonly DoraDeployment[], inside: (at: Date | null) => at is Date) {
   const failures = deployments.flatMap((deployment) => {
-    const outcome = outcomeOf(deployment, deployment.events);
+    const outcome = readOutcome(deployment, deployment.events);
     // One that is being taken back now has no outcome yet, and is not good again.
     const counts = outcome === null || (isVerdict(outcome) && outcome !== "success") || outcome === "error";
     return counts
@@ -184,10 +185,10 @@ function movesOf(events: readonly DoraEvent[]): DoraEvent[] {
   return events.filter((event) => event.from !== event.to);
 }
 
-function countOutcomes(outcomes: readonly (Outcome | null)[]): Delivery["outcomes"] {
-  const count = (wanted: Outcome | null) => outcomes.filter((outcome) => outcome === wanted).length;
+function countOutcomes(outcomes: readonly (DeploymentOutcome | null)[]): Delivery["outcomes"] {
+  const count = (wanted: DeploymentOutcome | null) => outcomes.filter((outcome) => outcome === wanted).length;
   const counted = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, count(outcome)]));
-  return { ...(counted as Record<Outcome, number>), unfinished: count(null) };
+  return { ...(counted as Record<DeploymentOutcome, number>), unfinished: count(null) };
 }
 
 function percentiles(values: readonly number[]): Percentiles {

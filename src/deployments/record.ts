@@ -111,8 +111,12 @@ export type ServiceRelease = {
  */
 export type Cleanup = "cancel_build" | "retire" | "vacate";
 
-/** How a deployment ended, for the figures: whose fault it was. */
-export type DeploymentOutcome = "success" | "failure" | "error" | "timeout" | "cancellation" | "skip";
+/**
+ * How a deployment ended, and whose business that is: `failure` is the user's code or configuration, `error` is ours
+ * or the platform's, `cancellation` is a person's will, `skip` gave way before it began.
+ */
+export const OUTCOMES = ["success", "failure", "error", "timeout", "cancellation", "skip"] as const;
+export type DeploymentOutcome = (typeof OUTCOMES)[number];
 
 export type Deployment = {
   readonly id: string;
