@@ -1,4 +1,5 @@
 import { audit, systemActor } from "../access/index.ts";
+import { messageOf } from "../foundation/errors.ts";
 import { decideSwitch, type SwitchDecision } from "./decide-switch.ts";
 import type { FailoverDeps } from "./deps.ts";
 import { fold } from "./health.ts";
@@ -16,6 +17,7 @@ import {
   writePlace,
 } from "./queries.ts";
 import { readHostname } from "./read-hostname.ts";
+import { activate, deactivate } from "./serve-standby.ts";
 import { isReady, type Standby } from "./standby.ts";
 import type { Switch } from "./tables.ts";
 import { judge } from "./verdict.ts";
@@ -88,6 +90,15 @@ async function lookForMove(
     return { change: { readAt: now, elsewhere: reading.detail }, moved: null };
   const change = { readAt: now, elsewhere: null };
   if (reading.side === place.serving) return { change, moved: null };
+  // Who moved it by hand has not moved what is scheduled: that runs where visitors are, and at one place only.
+  try {
+    const shown = standby?.mirrored ?? [];
+    await (reading.side === "standby" ? activate(deps, shown, signal) : deactivate(deps, shown, signal));
+  } catch (error) {
+    signal.throwIfAborted();
+    deps.log.warn({ project: place.project, reason: messageOf(error) }, "a move could not be followed yet");
+    return { change: {}, moved: null };
+  }
   const why = `It was moved outside of Signalbox: it points to ${reading.detail}.`;
   return {
     change: { ...change, serving: reading.side, servingSince: now, switchedBy: "person" },
