@@ -119,3 +119,11 @@ test("a success ends the block, and the time of it counts for nothing", () => {
   expect(settled(facts, at(60_000))).toEqual({ waitedMs: 60_005, resumedAtMs: at(60_000).getTime() });
   expect(settled({ attempts: facts.attempts, waitedMs: 5 }, at(60_000))).toEqual({ waitedMs: 5 });
 });
+
+test("a rate limit that lies far in the future is looked at before, and is a time that a row can keep", () => {
+  for (const retryAfterMs of [7 * 86_400_000, 1e18]) {
+    const limited = new AppError("rate_limited", "Slow.", { details: { retryAfterMs } });
+    const step = setback(aDeployment("building", { deadlineAt: at(900_000) }), limited, T0);
+    expect(step.do === "wait" && step.until.getTime() - T0.getTime()).toBe(6 * 3_600_000);
+  }
+});

@@ -51,7 +51,7 @@ function blockOf(deployment: Deployment, error: unknown, now: Date, away: boolea
   const before = facts.blocked;
   const sinceMs = before?.sinceMs ?? now.getTime();
   if (now.getTime() - sinceMs > LONGEST_BLOCK_MS) return null;
-  const waitMs = limited ? retryAfterMs(error) * (1 + shareOf(deployment.id) / 4) : OUTAGE_LOOK_MS;
+  const waitMs = limited ? limitMs(error, deployment.id) : OUTAGE_LOOK_MS;
   // To wait for a rate limit is no reason to go on for ever, but a release that has traffic is not taken back for it.
   const stops = by === "outage" || state === "shifting" || state === "rolling_back";
   const left = deadlineAt === null ? null : Math.max(LEAST_LEFT_MS, deadlineAt.getTime() - now.getTime());
@@ -63,6 +63,11 @@ function blockOf(deployment: Deployment, error: unknown, now: Date, away: boolea
     ...(leftMs === null ? {} : { deadlineAt: new Date(until.getTime() + leftMs) }),
   };
   return { do: "wait", until, patch };
+}
+
+/** A limit of a day is looked at before: it may be lifted, and what is kept in a row has to be a time. */
+function limitMs(error: AppError, id: string): number {
+  return Math.min(retryAfterMs(error) * (1 + shareOf(id) / 4), LONGEST_BLOCK_MS);
 }
 
 function retryAfterMs(error: AppError): number {
