@@ -60,7 +60,10 @@ async function move(
   const { id, to, reason } = place.switch;
   if (hostname === null || options === null) throw new AppError("unprocessable", "No switch is configured.");
   await requireOwnHostname(deps, place, hostname);
-  if (to === "standby") await activate(deps, mirroredOf(standby), signal);
+  if (to === "standby") {
+    await requireLive(deps, place, standby, signal);
+    await activate(deps, mirroredOf(standby), signal);
+  }
   const change = { to, key: id, sequence: lease.token, reason };
   if (options.kind === "cloudflare") {
     await deps.switches.cloudflare.point({ ...change, hostname, options }, signal);
@@ -71,6 +74,23 @@ async function move(
     throw new AppError("upstream", `${hostname} was moved to the ${to}, and ${found}.`);
   }
   if (to === "primary" && standby) await deactivate(deps, standby.mirrored, signal);
+}
+
+/**
+ * A switch that was written down may be minutes old, and another release live since: visitors would be sent back to an
+ * earlier one. Unless they are there already, or somebody means it.
+ */
+async function requireLive(
+  deps: FailoverDeps,
+  place: Switching,
+  standby: Standby | null,
+  signal: AbortSignal,
+): Promise<void> {
+  const shown = standby?.mirroredId ?? null;
+  if (place.switch.force || shown === null || shown === place.liveId) return;
+  const reading = await readHostname(deps, place, standby, signal).catch(() => null);
+  if (reading?.side === "standby") return;
+  throw new AppError("conflict", `The standby shows ${shown}, and ${place.liveId} is live.`);
 }
 
 function mirroredOf(standby: Standby | null): Standby["mirrored"] {

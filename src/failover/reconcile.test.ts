@@ -214,6 +214,20 @@ describe("an automatic switch", () => {
     expect([stand.world.production, (await stand.status()).standby.mirrors]).toEqual(["dpl_dock_2", next]);
   });
 
+  it("is given up when another release has gone live, which the standby does not show", async () => {
+    const id = await mirrored();
+    stand.world.up.primary = false;
+    stand.world.switchError = new AppError("upstream", "The DNS is away.");
+    await stand.run(async () => (await stand.status()).switch !== null);
+    const next = newId();
+    await stand.goLive(next);
+    stand.world.switchError = null;
+    stand.clock.move(60_000);
+    await stand.turn("failovers");
+    expect([stand.world.points, (await stand.events()).at(-1)]).toEqual(["primary", "abandoned standby"]);
+    expect((await stand.status()).events[0].reason).toBe(`The standby shows ${id}, and ${next} is live.`);
+  });
+
   it("that does not succeed is tried again, then given up, with the hostname where it was", async () => {
     await mirrored();
     stand.world.up.primary = false;
@@ -254,6 +268,11 @@ describe("a hostname", () => {
     expect(await stand.status()).toMatchObject({ switchedBy: "person" });
     expect(await stand.events()).toContain("moved standby");
     expect(await stand.audited("failover.moved")).toHaveLength(1);
+    expect([stand.world.production, ...stand.world.crons.values()]).toEqual(["dpl_dock_1", true]);
+    stand.world.points = "primary";
+    stand.clock.move(61_000);
+    await stand.run(serves("primary"));
+    expect([...stand.world.crons.values()]).toEqual([false]);
   });
 
   it("is moved for the project that named it first only", async () => {
