@@ -74,13 +74,15 @@ type PlatformAddress = {
   readonly domain: "localhost" | "vercel.app";
   readonly publicScheme: "http" | "https";
   readonly publicPort: number | null;
+  /** What lets probes through; null: the project's own is asked for. */
+  readonly bypass: string | null;
 };
 
 /** The real Vercel when a token for it is set, the dock otherwise: the same code drives both. */
 export function vercelAddress(config: Config, secrets: Secrets): PlatformAddress {
-  const { api, token, team, publicUrl } = config.vercel;
+  const { api, token, team, publicUrl, bypass } = config.vercel;
   if (token === null) return dockAddress(config, secrets, api);
-  const address = { api: api ?? "https://api.vercel.com", token, team };
+  const address = { api: api ?? "https://api.vercel.com", token, team, bypass };
   if (publicUrl === null)
     return { ...address, domain: "vercel.app", publicScheme: "https", publicPort: null };
   const { protocol, port } = new URL(publicUrl);
@@ -92,6 +94,11 @@ export function vercelAddress(config: Config, secrets: Secrets): PlatformAddress
 export function dockAddress(config: Config, secrets: Secrets, api: string | null = null): PlatformAddress {
   const host = config.host === "0.0.0.0" || config.host === "::" ? "127.0.0.1" : config.host;
   const team = api === null ? null : config.vercel.team;
-  const address = { api: api ?? `http://${host}:${config.dockPort}`, token: secrets.dockToken, team };
+  const address = {
+    api: api ?? `http://${host}:${config.dockPort}`,
+    token: secrets.dockToken,
+    team,
+    bypass: null,
+  };
   return { ...address, domain: "localhost", publicScheme: "http", publicPort: config.gatewayPort };
 }
