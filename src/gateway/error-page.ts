@@ -7,6 +7,8 @@ export type ErrorPage = {
   readonly title: string;
   readonly hint: string;
   readonly retryAfterS?: number;
+  /** Vercel's word for it, in the header where Vercel has it. */
+  readonly edge?: string;
 };
 
 export const PAGES = {
@@ -50,12 +52,14 @@ export const PAGES = {
   protected: {
     status: 401,
     code: "protected",
+    edge: "DEPLOYMENT_PROTECTED",
     title: "This deployment is protected",
     hint: "Send a bypass secret of the project in the header x-vercel-protection-bypass.",
   },
   paused: {
     status: 503,
     code: "DEPLOYMENT_PAUSED",
+    edge: "DEPLOYMENT_PAUSED",
     title: "This project is paused",
     hint: "Nothing of it is served until somebody unpauses it.",
   },
@@ -108,6 +112,8 @@ export function renderErrorPage(
     "content-security-policy",
     "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
   ];
+  // As Vercel's edge does where it answers in place of a release, so that a probe can tell the two apart.
+  if (page.edge !== undefined) headers.push("x-vercel-error", page.edge);
   if (page.retryAfterS !== undefined) headers.push("retry-after", String(page.retryAfterS));
   if (release !== null) headers.push("x-signalbox-deployment", release);
   return { headers, body };

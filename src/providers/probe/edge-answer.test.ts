@@ -3,6 +3,7 @@ import { edgeAnswer, releaseOf } from "./edge-answer.ts";
 
 test.each([
   ["Vercel Authentication", 401, { "set-cookie": ["_vercel_sso_nonce=abc; Path=/"] }],
+  ["the dock's own wall", 401, { "x-vercel-error": "DEPLOYMENT_PROTECTED" }],
   ["Vercel Authentication of an API", 403, { "set-cookie": ["_vercel_sso_nonce=abc"] }],
   [
     "a browser sent to sign on, which a probe would take for a good answer",
@@ -14,7 +15,7 @@ test.each([
 ])("%s is a wall before the release, and not the release", (_name, status, headers) => {
   const answer = edgeAnswer(status, headers);
   expect(answer).toMatchObject({ ok: false, protected: true, status });
-  expect(answer?.error).toMatch(/is protected by Vercel/);
+  expect(answer?.error).toMatch(/is protected by its platform/);
 });
 
 test.each([

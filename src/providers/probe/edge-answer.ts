@@ -13,12 +13,12 @@ const PAUSED = new Set(["DEPLOYMENT_DISABLED", "DEPLOYMENT_PAUSED"]);
  */
 export function edgeAnswer(status: number, headers: IncomingHttpHeaders): Answer | null {
   if (isWall(status, headers)) {
-    const error = `status ${status}: the address is protected by Vercel, so the release itself was not reached`;
+    const error = `status ${status}: the address is protected by its platform, so the release itself was not reached`;
     return { ok: false, status, protected: true, error };
   }
   const code = String(headers["x-vercel-error"] ?? "");
   if (PAUSED.has(code)) {
-    return { ok: false, status, paused: true, error: `the project is paused at Vercel (${code})` };
+    return { ok: false, status, paused: true, error: `the project is paused at its platform (${code})` };
   }
   if (PLATFORM_FAULT.test(code)) {
     return { ok: false, status, unreachable: true, error: `a fault of Vercel's own (${code})` };
@@ -36,6 +36,8 @@ function isWall(status: number, headers: IncomingHttpHeaders): boolean {
   const location = String(headers.location ?? "");
   if (status >= 300 && status < 400) return /^https:\/\/vercel\.com\/sso-api/.test(location);
   if (status !== 401 && status !== 403) return false;
+  // The dock's gateway.
+  if (headers["x-vercel-error"] === "DEPLOYMENT_PROTECTED") return true;
   return hasNonce || /^https:\/\/vercel\.com\/(sso-api|login)/.test(location);
 }
 
