@@ -117,3 +117,70 @@ test("OpenAPI, liveness and readiness need no token; everything else does", asyn
     expect(await refused.json()).toMatchObject({ error: { code: "unauthorized", hint: expect.any(String) } });
   }
 });
+
+type Schema = {
+  readonly $ref?: string;
+  readonly type?: string | readonly string[];
+  readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+  readonly anyOf?: readonly Schema[];
+  readonly oneOf?: readonly Schema[];
+  readonly format?: string;
+  readonly minLength?: number;
+  readonly minimum?: number;
+  readonly items?: Schema;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly required?: readonly string[];
+};
+type Operation = { readonly requestBody?: { readonly content: Record<string, { readonly schema: Schema }> } };
+
+test("a viewer is refused at every operation of the API that changes anything", async () => {
+  const made = await at.call("/api/tokens", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ name: "a viewer", role: "viewer" }),
+  });
+  const { token } = (await made.json()) as { token: string };
+  const openapi = (await (await at.call("/api/openapi.json")).json()) as {
+    paths: Record<string, Record<string, Operation>>;
+    components: { schemas: Record<string, Schema> };
+  };
+  const refused: Record<string, number> = {};
+  for (const [path, operations] of Object.entries(openapi.paths)) {
+    // Those are proven by their signature.
+    if (path.startsWith("/api/webhooks/")) continue;
+    for (const [method, operation] of Object.entries(operations)) {
+      // A plan changes nothing, and a viewer may make one.
+      if (method === "get" || path === "/api/deploy/plan") continue;
+      const body = operation.requestBody?.content["application/json"]?.schema;
+      const named = path.replace("{sha1}", "a".repeat(40)).replaceAll(/\{[^}]+\}/g, "reused");
+      const answer = await fetch(at.url + named, {
+        method,
+        headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
+        ...(body ? { body: JSON.stringify(sampleOf(body, openapi.components.schemas)) } : {}),
+      });
+      refused[`${method} ${path}`] = answer.status;
+    }
+  }
+  expect(Object.keys(refused).length).toBeGreaterThan(20);
+  expect(Object.entries(refused).filter(([, status]) => status !== 403)).toEqual([]);
+});
+
+/** The least that a schema takes. */
+function sampleOf(given: Schema, all: Record<string, Schema>): unknown {
+  const schema = given.$ref ? (all[given.$ref.split("/").at(-1) ?? ""] ?? {}) : given;
+  const [choice] = schema.anyOf ?? schema.oneOf ?? [];
+  if (choice) return sampleOf(choice, all);
+  if (schema.const !== undefined) return schema.const;
+  if (schema.enum) return schema.enum[0];
+  const [type] = [schema.type ?? "object"].flat();
+  if (schema.format === "date-time") return new Date().toISOString();
+  if (type === "string") return "x".repeat(Math.max(1, schema.minLength ?? 1));
+  if (type === "number" || type === "integer") return schema.minimum ?? 1;
+  if (type === "boolean") return true;
+  if (type === "array") return [sampleOf(schema.items ?? {}, all)];
+  const required = (schema.required ?? []).map((name) => {
+    return [name, sampleOf(schema.properties?.[name] ?? {}, all)] as const;
+  });
+  return Object.fromEntries(required);
+}
