@@ -15,7 +15,7 @@ afterAll(() => dock.close());
 
 const never = new AbortController().signal;
 
-it("a project that is protected at the dock is proven with its bypass secret, and met as protected without", async () => {
+it("a project that is protected at the dock is proven with its bypass secret; without, it is protected", async () => {
   const where = { domain: "localhost", publicScheme: "http", publicPort: dock.gatewayPort } as const;
   const target = createVercelTarget(
     { clock: systemClock },
