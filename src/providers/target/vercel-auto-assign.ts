@@ -21,6 +21,11 @@ export function isPinned(project: ProjectAnswer): boolean {
   return project.autoAssignCustomDomains === false && project.lastAliasRequest?.type === "rollback";
 }
 
+/** Off, and the platform does not say (any more) what it did last. Whoever knew it otherwise goes on knowing that. */
+function isUnexplained(project: ProjectAnswer): boolean {
+  return project.autoAssignCustomDomains === false && !project.lastAliasRequest?.type;
+}
+
 /** Writes down what the team has it at. `promoting`: it will have to be put back. */
 export async function keepAutoAssign(
   client: VercelClient,
@@ -33,7 +38,8 @@ export async function keepAutoAssign(
   // What a rollback or an interrupted promotion has made of it is not what the team wants. With no memory of what was
   // before a pin, the platform's default counts.
   const ours = before.restoringSince !== null;
-  const pinned = project !== null && isPinned(project);
+  const isKnown = before.autoAssign !== null;
+  const pinned = project !== null && (isPinned(project) || (isKnown && isUnexplained(project)));
   const wanted = ours || seen === null ? before.autoAssign : pinned ? (before.autoAssign ?? true) : seen;
   await client.memory.write(targetProjectId, {
     autoAssign: wanted,
