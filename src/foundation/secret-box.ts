@@ -34,7 +34,7 @@ export function createSecretBox(key: Uint8Array): SecretBox {
       } catch (cause) {
         throw new AppError(
           "internal",
-          `A sealed value (${context}) does not open with the dock's secret key.`,
+          `A sealed value (${context}) does not open with the secret key of this installation.`,
           {
             hint: "Put back the key file that this database was used with.",
             cause,

@@ -64,6 +64,7 @@ describe("a delivery of Vercel", () => {
     ["one of tomorrow", () => deliver(delivery({ createdAt: stand.clock.now().getTime() + 3_600_000 })), 400],
     ["a time that is none", () => deliver(delivery({ createdAt: 1e300 })), 400],
     ["no JSON", () => deliver("hello"), 400],
+    ["more than a megabyte", () => deliver("x".repeat(2 ** 20 + 1)), 413],
     ["no id", () => deliver(delivery({ id: undefined })), 400],
   ])("with %s is refused, and nobody looks", async (_name, send, status) => {
     expect((await send()).status).toBe(status);
