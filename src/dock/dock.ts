@@ -27,6 +27,8 @@ export type Dock = {
   readonly ids: Ids;
   readonly log: Log;
   readonly domain: string;
+  /** For so long a page may name the release it is of, where its project does not say. */
+  readonly skewMaxAgeS: number;
   readonly store: FileStore;
   readonly builder: ArtifactKeeper;
   readonly runner: Runner;

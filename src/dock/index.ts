@@ -151,7 +151,7 @@ async function assemble(options: DockOptions, undo: AsyncDisposableStack, wake: 
   });
   undo.defer(() => queue.close(new DockClosing("The dock is closing.")));
   const hooks = await createHooks({ db, clock, ids, onEvent: wake });
-  const parts = { pool, db, clock, ids, log, domain, store, builder, runner };
+  const parts = { pool, db, clock, ids, log, domain, skewMaxAgeS, store, builder, runner };
   const dock: Dock = {
     ...parts,
     secrets,

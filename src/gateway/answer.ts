@@ -49,7 +49,7 @@ export function route(
   const entry = gateway.table.find(spelling);
   if (entry === null) {
     exchange.host = spelling.slice(0, 253);
-    fail(exchange, PAGES.noHost);
+    fail(exchange, gateway.table.wasThere(spelling) ? PAGES.deleted : PAGES.noHost);
     return null;
   }
   exchange.host = entry.host;

@@ -19,6 +19,12 @@ export const PAGES = {
     title: "Nothing is deployed here",
     hint: "No deployment answers to this host name. Check the spelling, or run `signalbox list` to see what does.",
   },
+  deleted: {
+    status: 410,
+    code: "DEPLOYMENT_DELETED",
+    title: "This deployment is gone",
+    hint: "Its project keeps deployments for a limited time, and this one's is over. Deploy its commit again.",
+  },
   notFound: {
     status: 404,
     code: "not_found",

@@ -16,6 +16,8 @@ export type Snapshot = {
   readonly hosts: Readonly<Record<string, HostRoute>>;
   /** By release id (the dock's `dpl_…`). */
   readonly releases: Readonly<Record<string, Release>>;
+  /** Hosts that had a deployment which was not kept any longer. Absent: none. */
+  readonly gone?: readonly string[];
 };
 
 /** Where the requests of one host go. */

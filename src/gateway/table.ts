@@ -33,6 +33,8 @@ export type Table = {
   apply(snapshot: Snapshot): void;
   /** @param host the `Host` header as sent */
   find(host: string): HostEntry | null;
+  /** A host without an entry had a deployment that was not kept any longer. */
+  wasThere(host: string): boolean;
   release(id: string): Served | null;
   /**
    * How long the host keeps sending somebody to the release: 0 when it has stopped.
@@ -53,6 +55,7 @@ export function createTable(clock: Pick<Clock, "now" | "monotonicMs">): Table {
   // others.
   let spellings = new Map<string, HostEntry>();
   const releases = new Map<string, Served>();
+  let gone: ReadonlySet<string> = new Set();
 
   const retire = (served: Served) => {
     releases.delete(served.id);
@@ -82,6 +85,7 @@ export function createTable(clock: Pick<Clock, "now" | "monotonicMs">): Table {
         next.set(host, { host, route, only, asks: route.nameable !== undefined });
       }
       hosts = next;
+      gone = new Set(snapshot.gone);
       spellings = new Map();
       generation = snapshot.generation;
     },
@@ -92,6 +96,7 @@ export function createTable(clock: Pick<Clock, "now" | "monotonicMs">): Table {
       if (entry !== null && spellings.size < CACHED_SPELLINGS) spellings.set(spelling, entry);
       return entry;
     },
+    wasThere: (spelling) => gone.has(hostName(spelling) ?? ""),
     release: (id) => releases.get(id) ?? null,
     keepsForMs(host, release, named) {
       const route = hosts.get(host)?.route;

@@ -18,6 +18,7 @@ describe("a snapshot", () => {
   it.each<[string, unknown, RegExp]>([
     ["null", null, /must be an object/],
     ["another version", { ...valid, version: 2 }, /version: must be 1/],
+    ["hosts that are gone and no list", { ...valid, gone: { a: 1 } }, /gone/],
     ["generation 0", { ...valid, generation: 0 }, /generation/],
     ["a host with a port", { ...valid, hosts: { "a:80": valid.hosts["shop.localhost"] } }, /without port/],
     ["an upper-case host", { ...valid, hosts: { Shop: valid.hosts["shop.localhost"] } }, /lower-case/],

@@ -38,6 +38,9 @@ export function snapshotProblems(value: unknown): string[] {
   for (const [id, release] of Object.entries(releases ?? {})) {
     problems.push(...releaseProblems(id, release).map((problem) => `releases.${id}${problem}`));
   }
+  const gone: unknown = value.gone ?? [];
+  if (!Array.isArray(gone) || !gone.every((host) => typeof host === "string"))
+    problems.push("gone: must be a list of host names");
   if (!isFields(value.hosts)) return [...problems, "hosts: must be an object"];
   for (const [host, route] of Object.entries(value.hosts)) {
     if (!HOST.test(host)) problems.push(`hosts.${host}: must be a lower-case host name without port`);

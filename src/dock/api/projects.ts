@@ -8,6 +8,7 @@ import { linkOf } from "../projects/git-link.ts";
 import { ProjectOptionsSchema, splitOptions } from "../projects/project-options.ts";
 import { getProject, listProjects } from "../projects/queries.ts";
 import { saveVariable } from "../projects/variables.ts";
+import { changedPolicy, ExpirationBody, policyInWords, policyOf } from "../releases/expiration.ts";
 import { readBody, readQuery } from "./body.ts";
 import { toInput, VariablesBody } from "./variables.ts";
 import { projectView } from "./views.ts";
@@ -72,6 +73,14 @@ export function projectRoutes(dock: Dock): Hono {
     const project = await getProject(dock.db, c.req.param("project"));
     const changes = { name, settings, options, autoAssignCustomDomains, skewProtectionMaxAge };
     return c.json(await projectView(dock, await updateProject(dock, project, changes)));
+  });
+
+  app.patch("/projects/:project/deployment-expiration", async (c) => {
+    const body = await readBody(c, ExpirationBody);
+    const project = await getProject(dock.db, c.req.param("project"));
+    const policy = changedPolicy(policyOf(project.options), body);
+    await updateProject(dock, project, { settings: {}, options: { deploymentExpiration: policy } });
+    return c.json({ deploymentExpiration: { ...policyInWords(policy), ...policy } });
   });
 
   app.delete("/projects/:project", async (c) => {

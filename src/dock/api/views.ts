@@ -3,6 +3,7 @@ import type { DeploymentView } from "../deployments/queries.ts";
 import { type Dock, TEAM, USER } from "../dock.ts";
 import type { RollingRelease } from "../pointers/rolling-release.ts";
 import type { Project, Variable } from "../projects/queries.ts";
+import { policyOf } from "../releases/expiration.ts";
 import { productionOf, type RoutedRelease } from "../traffic/snapshot.ts";
 import { bypassView } from "./protection.ts";
 
@@ -42,6 +43,7 @@ function shared(dock: Dock, row: DeploymentView) {
     ...(row.error_code ? { errorCode: row.error_code, errorMessage: row.error_message } : {}),
     ...(row.state === "CANCELED" ? { canceledAt: ms(row.ended_at) } : {}),
     ...(row.source ? { source: row.source } : {}),
+    ...(row.collected_at ? { softDeletedByRetention: true } : {}),
     ...checksView(row),
     ...(row.custom_environment_id
       ? { customEnvironment: { id: row.custom_environment_id, slug: row.environment_slug } }
@@ -107,6 +109,7 @@ export function deploymentView(dock: Dock, row: DeploymentView) {
     project: { id: row.project_id, name: row.project },
     autoAssignCustomDomains: row.auto_assign,
     ...(row.git ? { gitMetadata: row.git } : {}),
+    ...(row.collected_at ? { deletedAt: ms(row.collected_at) } : {}),
   };
 }
 
@@ -115,6 +118,7 @@ export function deploymentListItem(dock: Dock, row: DeploymentView) {
     ...shared(dock, row),
     uid: row.id,
     created: row.created_at.getTime(),
+    ...(row.collected_at ? { deleted: ms(row.collected_at) } : {}),
     state: readyState(dock, row),
     aliasAssigned: aliasAssigned(dock, row) ? ms(row.ready_at) : null,
     aliasError: row.alias_error,
@@ -175,8 +179,8 @@ export async function projectView(dock: Dock, row: Project) {
     latestDeployments: latestReleases(dock, row.id),
     live: false,
     ...cronsView(dock, row),
-    deploymentExpiration: {},
     ...optionsView(row),
+    deploymentExpiration: policyOf(row.options),
     protectionBypass: await bypassView(dock, row.id),
     ...(row.link ? { link: row.link } : {}),
     ...(row.paused_at ? { paused: true } : {}),

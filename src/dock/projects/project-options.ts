@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { RetentionPolicySchema } from "../releases/expiration.ts";
 import { PROTECTIONS } from "../traffic/host-gate.ts";
 
 const Flag = z.boolean().nullish();
@@ -12,6 +13,7 @@ export const ProjectOptionsSchema = z.object({
   commandForIgnoringBuildStep: Text,
   connectConfigurations: z.array(Kept).max(100).nullish(),
   customerSupportCodeVisibility: Flag,
+  deploymentExpiration: RetentionPolicySchema.nullish(),
   deploymentPolicy: Kept,
   directoryListing: Flag,
   dismissedToasts: z.array(Kept).max(100).optional(),

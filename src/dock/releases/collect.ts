@@ -1,7 +1,9 @@
 import { loadTree } from "../deployments/tree.ts";
 import type { Dock } from "../dock.ts";
-import { FORMER_KEPT } from "../traffic/former.ts";
 import { targetOf } from "../traffic/load.ts";
+import { GONE_SHOWN_MS, type TrafficState } from "../traffic/snapshot.ts";
+import { policyOf } from "./expiration.ts";
+import { neededReleases } from "./needed.ts";
 import { type RetentionRow, retainedDeployments } from "./retention.ts";
 
 const DAY_MS = 24 * 60 * 60_000;
@@ -25,48 +27,66 @@ export async function collectGarbage(dock: Dock): Promise<boolean> {
   });
 }
 
+type Candidate = Omit<RetentionRow, "needed"> & { readonly url: string };
+
 async function letGo(dock: Dock, now: Date): Promise<void> {
-  const rows = await dock.db
-    .selectFrom("deployments")
-    .select(["id", "project_id", "target", "custom_environment_id", "state", "created_at", "promoted_at"])
-    .where("collected_at", "is", null)
-    .execute();
-  const { state } = dock.traffic;
-  const serving = new Set([...state.aliases.values()].map((alias) => alias.deploymentId));
-  for (const rollout of state.rollouts.values()) serving.add(rollout.stable).add(rollout.canary);
-  const former = new Set<string>();
-  for (const list of state.former.values())
-    for (const one of list.slice(0, FORMER_KEPT)) former.add(one.deploymentId);
-  const facts = rows.map(
-    (row): RetentionRow => ({
-      id: row.id,
-      projectId: row.project_id,
-      target: targetOf(row),
-      state: row.state,
-      createdAt: row.created_at,
-      promotedAt: row.promoted_at,
-      serving: serving.has(row.id),
-      former: former.has(row.id),
-    }),
-  );
-  const retained = retainedDeployments(facts, now);
-  const going = facts.filter((row) => !retained.has(row.id)).map((row) => row.id);
-  if (going.length === 0) return;
+  const rows = await candidates(dock);
+  const policies = await policiesOf(dock);
+  const goingBy = (state: TrafficState) => {
+    const needed = neededReleases(state, { now, skewMaxAgeS: dock.skewMaxAgeS });
+    const facts = rows.map((row): RetentionRow => {
+      const promotedAt = row.promotedAt ?? state.releases.get(row.id)?.promotedAt ?? null;
+      return { ...row, promotedAt, needed: needed.has(row.id) || policies.waiting.has(row.id) };
+    });
+    const retained = retainedDeployments(facts, (id) => policies.byProject.get(id) ?? {}, now);
+    return rows.filter((row) => !retained.has(row.id));
+  };
+  if (goingBy(dock.traffic.state).length === 0) return;
+  let going: readonly Candidate[] = [];
   const generation = await dock.traffic.change((current) => {
-    // Read again under the lock: one of them may serve since, or have served.
-    const used = new Set([...current.aliases.values()].map((alias) => alias.deploymentId));
-    for (const rollout of current.rollouts.values()) used.add(rollout.stable).add(rollout.canary);
-    const ids = going.filter((id) => !used.has(id) && !current.releases.get(id)?.promotedAt);
+    // Decided again under the lock: one of them may serve since, or have served.
+    going = goingBy(current);
+    const ids = going.map((row) => row.id);
+    const until = new Date(now.getTime() + GONE_SHOWN_MS);
     return {
       removeReleases: ids,
+      goneInMemory: going.filter((row) => row.state === "READY").map(({ url }) => ({ host: url, until })),
       write: async (tx) => {
         if (ids.length === 0) return;
         await tx.updateTable("deployments").set({ collected_at: now }).where("id", "in", ids).execute();
+        for (const { id, projectId } of going)
+          await dock.hooks.emit(tx, "deployment.cleanup", { projectId, deploymentId: id });
       },
     };
   });
   await dock.publisher.served(generation);
-  for (const id of going) if (!dock.traffic.state.releases.has(id)) await dock.runner.stop(id);
+  for (const { id } of going) await dock.runner.stop(id);
+}
+
+async function candidates(dock: Dock): Promise<Candidate[]> {
+  const rows = await dock.db
+    .selectFrom("deployments")
+    .select(["id", "project_id", "url", "target", "custom_environment_id", "state", "created_at", "promoted_at"])
+    .where("collected_at", "is", null)
+    .execute();
+  return rows.map((row) => ({
+    id: row.id,
+    projectId: row.project_id,
+    url: row.url,
+    target: targetOf(row),
+    state: row.state,
+    createdAt: row.created_at,
+    promotedAt: row.promoted_at,
+  }));
+}
+
+/** What projects say, and the deployments that wait until a rolling release lets them be promoted. */
+async function policiesOf(dock: Dock) {
+  const rows = await dock.db.selectFrom("projects").select(["id", "options", "queued_promotion"]).execute();
+  return {
+    byProject: new Map(rows.map((row) => [row.id, policyOf(row.options)])),
+    waiting: new Set(rows.map((row) => row.queued_promotion)),
+  };
 }
 
 /** What the deployments that are not collected are made of: their trees (to build again) and their artifacts. */

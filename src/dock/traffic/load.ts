@@ -2,12 +2,13 @@ import type { Selectable } from "kysely";
 import type { DockDatabase, DockTables, DockTx } from "../rows.ts";
 import type { Former } from "./former.ts";
 import { protectionOf } from "./host-gate.ts";
-import type { ProjectDomain, RoutedRelease, TrafficState } from "./snapshot.ts";
+import { GONE_SHOWN_MS, type ProjectDomain, type RoutedRelease, type TrafficState } from "./snapshot.ts";
 
 /** The state as the rows say. */
 export async function loadTraffic(
   db: DockDatabase,
   socketOf: (deploymentId: string) => string,
+  now: Date,
 ): Promise<TrafficState> {
   return db
     .transaction()
@@ -21,6 +22,7 @@ export async function loadTraffic(
         ...(await loadHosts(tx)),
         rollouts: await loadRollouts(tx),
         domains: await loadDomains(tx),
+        gone: await loadGone(tx, now),
       };
     });
 }
@@ -102,6 +104,17 @@ export function domainOf(row: Selectable<DockTables["project_domains"]>): Projec
     gitBranch: row.git_branch,
     environmentId: row.custom_environment_id,
   };
+}
+
+async function loadGone(tx: DockTx, now: Date): Promise<TrafficState["gone"]> {
+  const rows = await tx
+    .selectFrom("deployments")
+    .select(["url", "collected_at"])
+    .where("state", "=", "READY")
+    .where("collected_at", ">", new Date(now.getTime() - GONE_SHOWN_MS))
+    .execute();
+  const until = (at: Date | null) => new Date((at?.getTime() ?? 0) + GONE_SHOWN_MS);
+  return new Map(rows.map((row) => [row.url, until(row.collected_at)]));
 }
 
 async function loadHosts(tx: DockTx): Promise<Pick<TrafficState, "aliases" | "former" | "holds">> {

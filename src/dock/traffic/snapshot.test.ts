@@ -32,6 +32,7 @@ const state = (parts: Partial<TrafficState>): TrafficState => ({
   settings: new Map(),
   holds: new Map(),
   domains: new Map(),
+  gone: new Map(),
   ...parts,
 });
 const NOW = new Date(100_000);

@@ -99,7 +99,12 @@ export type TrafficState = {
   readonly holds: Map<string, HeldHost>;
   /** By host. */
   readonly domains: Map<string, ProjectDomain>;
+  /** Hosts of deployments whose time to be kept is over, and until when that is said. */
+  readonly gone: Map<string, Date>;
 };
+
+/** So long a visitor is told that the deployment was there. Source: Vercel's recovery period. */
+export const GONE_SHOWN_MS = 30 * 24 * 60 * 60_000;
 
 export function settingsOf(state: TrafficState, projectId: string): TrafficSettings {
   return state.settings.get(projectId) ?? NO_SETTINGS;
@@ -145,7 +150,8 @@ export function buildSnapshot(state: TrafficState, at: { now: Date; skewMaxAgeS:
     const gate = gateOfHost(state, host, state.releases.get(alias.deploymentId));
     hosts[host] = { ...route, ...beyondWeights(state, host, route, { ...at, up }), ...gate };
   }
-  return { version: 1, generation: state.generation, hosts, releases };
+  const gone = [...state.gone].filter(([host, until]) => until > at.now && !hosts[host]).map(([host]) => host);
+  return { version: 1, generation: state.generation, hosts, releases, ...(gone.length > 0 ? { gone } : {}) };
 }
 
 /** A canary of weight 0 is in the split too: it is reached by those who ask for it. */

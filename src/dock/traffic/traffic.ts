@@ -37,6 +37,8 @@ export type Change = {
     readonly set?: readonly (readonly [host: string, domain: ProjectDomain])[];
     readonly remove?: readonly string[];
   };
+  /** Hosts whose deployments were let go. The rows are the business of `write`. */
+  readonly goneInMemory?: readonly { readonly host: string; readonly until: Date }[];
   /** Whether production follows new builds. The row is the business of `write`. */
   readonly autoAssignInMemory?: { readonly projectId: string; readonly value: boolean };
   /** This deployment serves production from now on: it may be rolled back to. */
@@ -64,7 +66,7 @@ export async function createTraffic(deps: {
   socketOf: (deploymentId: string) => string;
   onChange: (generation: number) => void;
 }): Promise<Traffic> {
-  let state = await loadTraffic(deps.db, deps.socketOf);
+  let state = await loadTraffic(deps.db, deps.socketOf, deps.clock.now());
   let last: Promise<unknown> = Promise.resolve();
   // Set while a commit's outcome is unknown: memory may be behind the rows then.
   let uncertain = false;
@@ -77,7 +79,7 @@ export async function createTraffic(deps: {
 
   async function refresh(): Promise<void> {
     if (!uncertain) return;
-    state = await loadTraffic(deps.db, deps.socketOf);
+    state = await loadTraffic(deps.db, deps.socketOf, deps.clock.now());
     uncertain = false;
     deps.onChange(state.generation);
   }
@@ -216,6 +218,7 @@ function apply(state: TrafficState, change: Change, generation: number): void {
   if (said) state.settings.set(said.projectId, said.settings);
   for (const host of change.domainsInMemory?.remove ?? []) state.domains.delete(host);
   for (const [host, domain] of change.domainsInMemory?.set ?? []) state.domains.set(host, domain);
+  for (const { host, until } of change.goneInMemory ?? []) state.gone.set(host, until);
   for (const release of change.addReleases ?? []) state.releases.set(release.id, release);
   for (const { host, deploymentId, projectId, kind } of change.setAliases ?? []) {
     state.aliases.set(host, { deploymentId, projectId, kind });
