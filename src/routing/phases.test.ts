@@ -252,6 +252,25 @@ describe("routes", () => {
     });
   });
 
+  it.each<[what: string, location: string, query: string, to: string]>([
+    ["behind the target's own", "/lol/?path=foo", "?baz=10", "/lol/?path=foo&baz=10"],
+    ["as it was written, with what a condition looked at", "/new", "?page=a%20b&q=1&q=2&e", "/new?page=a%20b&q=1&q=2&e"],
+    ["to other hosts too", "https://example.com/a", "?b=1", "https://example.com/a?b=1"],
+    ["before a hash", "/a?b=1#c", "?d=2", "/a?b=1&d=2#c"],
+    ["but for names that the target says itself", "/a?b=1", "?b=2&c=3&%62=4", "/a?b=1&c=3"],
+    ["but nothing where there is nothing", "/a?", "?", "/a?"],
+    ["behind a lone question mark", "/a?", "?b=1", "/a?b=1"],
+    ["and nothing that no header may carry", "/a", "?b=\u00e9 c", "/a?b=%C3%A9%20c"],
+  ])("pass a redirected request's query on, %s", (_, location, query, to) => {
+    const has = [{ type: "host" as const, value: "example.com" }];
+    for (const target of [{ headers: { Location: location } }, { dest: location }]) {
+      for (const more of [{}, { has }]) {
+        const routes: Route[] = [{ src: "/old", status: 308, ...target, ...more }];
+        expect(go(routes, "/old", { query })).toMatchObject({ kind: "redirect", headers: { location: to } });
+      }
+    }
+  });
+
   it("use what conditions caught, as data", () => {
     const has = [{ type: "header" as const, key: "X-Tenant", value: "t-(?<tenant>.+)" }];
     const routes: Route[] = [{ src: "/", has, dest: "/$tenant?of=$tenant", headers: { "x-of": "$tenant" } }];

@@ -3,7 +3,7 @@ import { type Caught, everythingCaught, fillLocation, fillUrl } from "./fill.ts"
 import { localeRedirect } from "./locale.ts";
 import { readMiddleware } from "./middleware.ts";
 import { canonicalPath, parseDestination } from "./path.ts";
-import { mergeQuery } from "./query.ts";
+import { mergeQuery, passQuery } from "./query.ts";
 import type { AnswerHeaders, Lookup, MiddlewareAnswer, Routed, RouteRequest } from "./routed.ts";
 import {
   addEffects,
@@ -199,11 +199,13 @@ function redirect<Output>(
     if (to !== null) return redirectTo(state, 307, to);
   }
   if (route.status === null || route.status < 300 || route.status > 399) return null;
-  if (state.headers.location !== undefined)
-    return { kind: "redirect", status: route.status, ...broughtAlong(state) };
+  const { query } = walk.request;
+  const { location } = state.headers;
+  if (location !== undefined) return redirectTo(state, route.status, passQuery([location].flat()[0] ?? "", query));
   if (route.dest === null) return null;
   const to = fillLocation(route.dest, caught);
-  return redirectTo(state, route.status, /^(?:\/|https?:\/\/)/i.test(to) ? to : `/${to}`);
+  const target = /^(?:\/|https?:\/\/)/i.test(to) ? to : `/${to}`;
+  return redirectTo(state, route.status, passQuery(target, query));
 }
 
 function redirectTo<Output>(state: State, status: number, location: string): Routed<Output> {

@@ -31,6 +31,27 @@ export function mergeQuery(query: string, added: string): string {
   return `?${[...kept, query.slice(1)].join("&")}`;
 }
 
+/**
+ * A redirect's target with the request's query behind its own. Vercel passes it on by default (its guide "How do I
+ * perform Vercel redirects based on query strings?"), and so does Next.js, whose order this is: of a name that both
+ * have, the target's values are kept, since its author wrote them down.
+ */
+export function passQuery(location: string, query: string): string {
+  if (query.length <= 1) return location;
+  const hash = location.indexOf("#");
+  const bare = hash === -1 ? location : location.slice(0, hash);
+  const mark = bare.indexOf("?");
+  const own = new Set(mark === -1 ? [] : parametersOf(bare.slice(mark)).map(([name]) => name));
+  const passed = query
+    .slice(1)
+    .split("&")
+    .filter((part) => part !== "" && !own.has(decode(part.split("=", 1)[0] ?? "")));
+  if (passed.length === 0) return location;
+  const joint = mark === -1 ? "?" : mark === bare.length - 1 ? "" : "&";
+  const text = passed.join("&").replace(/[^!-~]+/g, (part) => encodeURIComponent(part.toWellFormed()));
+  return `${bare}${joint}${text}${hash === -1 ? "" : location.slice(hash)}`;
+}
+
 function decode(text: string): string {
   try {
     return decodeURIComponent(text.replaceAll("+", " "));

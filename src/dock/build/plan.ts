@@ -5,6 +5,7 @@ import { BuildFailure, type BuildSettings } from "./build.ts";
 import { detectFrameworks, frameworkOf } from "./detect-framework.ts";
 import { type PackageJson, readPackageJson } from "./package-json.ts";
 import { type PackageManager, packageManagerOf } from "./package-manager.ts";
+import { assertNoSourceFunctions } from "./source-functions.ts";
 import type { SourceTree } from "./source-tree.ts";
 import { startCommand } from "./start-command.ts";
 
@@ -52,7 +53,10 @@ export async function planBuild(
   const manager = packageJson ? packageManagerOf(tree, packageJson, lockfileAbove) : null;
   const server = serverCommand(tree, packageJson, matches, env);
   const build = buildCommand(settings, framework, packageJson, manager);
-  if (server === null) assertServable(framework, tree, settings);
+  if (server === null) {
+    assertServable(framework, tree, settings);
+    if (env.SIGNALBOX_BUILDER !== "dock") assertNoSourceFunctions(tree.files.map((file) => file.path));
+  }
   return {
     framework,
     packageJson,
