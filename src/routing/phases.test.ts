@@ -254,7 +254,12 @@ describe("routes", () => {
 
   it.each<[what: string, location: string, query: string, to: string]>([
     ["behind the target's own", "/lol/?path=foo", "?baz=10", "/lol/?path=foo&baz=10"],
-    ["as it was written, with what a condition looked at", "/new", "?page=a%20b&q=1&q=2&e", "/new?page=a%20b&q=1&q=2&e"],
+    [
+      "as it was written, with what a condition looked at",
+      "/new",
+      "?page=a%20b&q=1&q=2&e",
+      "/new?page=a%20b&q=1&q=2&e",
+    ],
     ["to other hosts too", "https://example.com/a", "?b=1", "https://example.com/a?b=1"],
     ["before a hash", "/a?b=1#c", "?d=2", "/a?b=1&d=2#c"],
     ["but for names that the target says itself", "/a?b=1", "?b=2&c=3&%62=4", "/a?b=1&c=3"],

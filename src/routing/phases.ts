@@ -201,7 +201,8 @@ function redirect<Output>(
   if (route.status === null || route.status < 300 || route.status > 399) return null;
   const { query } = walk.request;
   const { location } = state.headers;
-  if (location !== undefined) return redirectTo(state, route.status, passQuery([location].flat()[0] ?? "", query));
+  if (location !== undefined)
+    return redirectTo(state, route.status, passQuery([location].flat()[0] ?? "", query));
   if (route.dest === null) return null;
   const to = fillLocation(route.dest, caught);
   const target = /^(?:\/|https?:\/\/)/i.test(to) ? to : `/${to}`;

@@ -1,22 +1,14 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { once } from "node:events";
 import { cp, lstat, mkdir, readdir, readFile, readlink, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { FileStore, TreeFile } from "../../src/dock/store/store.ts";
 import { systemClock } from "../../src/foundation/clock.ts";
-import { FRAMEWORK_APPS, type FrameworkApp, type Question } from "../support/framework-apps.ts";
-import {
-  buildPlace,
-  MACHINE_PATH,
-  NETWORK_ENV,
-  requestOf,
-  runBuild,
-  temporaryDirectory,
-} from "../support/trees.ts";
+import { FRAMEWORK_APPS, type FrameworkApp } from "../support/framework-apps.ts";
+import { ask, buildEnv, installed, type Server, serve, without } from "../support/framework-servers.ts";
+import { buildPlace, requestOf, runBuild, temporaryDirectory } from "../support/trees.ts";
 
 /**
  * Real apps, built by the official CLI and served by the output server, against the framework's own production server:
@@ -83,47 +75,6 @@ async function madeAt(url: string): Promise<number> {
   return Number(/made at (?:<!-- -->)?(\d+)/.exec(text)?.[1]);
 }
 
-type Answer = { status: number; type: string | null; location: string | null; header: unknown; body: string };
-
-async function ask(server: Server, { path, except: _, ...init }: Question): Promise<Answer> {
-  const response = await fetch(`${server.origin}${path}`, { redirect: "manual", ...init });
-  const body = Buffer.from(await response.arrayBuffer()).toString("latin1");
-  const { headers } = response;
-  return {
-    status: response.status,
-    type: headers.get("content-type")?.toLowerCase().replace("; ", ";") ?? null,
-    location: headers.get("location")?.replace(/^https?:\/\/[^/]+/, "") ?? null,
-    header: [headers.get("x-app"), headers.get("x-middleware-saw")],
-    // The time at which a page was made is its own.
-    body: body
-      .replaceAll(server.origin.slice("http://".length), "HOST")
-      .replaceAll(/made at[^\d]{0,20}\d+/g, "made"),
-  };
-}
-
-function without(answer: Answer, { except = [] }: Question): Partial<Answer> {
-  return Object.fromEntries(Object.entries(answer).filter(([name]) => !except.some((one) => one === name)));
-}
-
-const buildEnv = (home: string) => ({
-  ...NETWORK_ENV,
-  PATH: MACHINE_PATH,
-  HOME: home,
-  CI: "1",
-  NEXT_TELEMETRY_DISABLED: "1",
-  ASTRO_TELEMETRY_DISABLED: "1",
-  VERCEL_TELEMETRY_DISABLED: "1",
-  NO_UPDATE_NOTIFIER: "1",
-});
-
-async function installed(app: FrameworkApp, directory: string): Promise<string> {
-  await cp(resolve("test/apps", app.name), directory, { recursive: true });
-  const home = join(directory, "../home");
-  await mkdir(home, { recursive: true });
-  await run("npm", ["install", "--no-save"], { cwd: directory, env: buildEnv(home), maxBuffer: LARGEST_LOG });
-  return directory;
-}
-
 async function vercelBuild(app: FrameworkApp, directory: string, home: string): Promise<number> {
   await mkdir(join(directory, ".vercel"), { recursive: true });
   const settings = { framework: app.framework, nodeVersion: "24.x" };
@@ -179,46 +130,4 @@ async function send(
   if (!path.endsWith("/.vc-config.json")) return;
   const config = JSON.parse(bytes.toString()) as { filePathMap?: Record<string, string> };
   for (const needed of Object.values(config.filePathMap ?? {})) await send(store, directory, needed, files);
-}
-
-type Server = { readonly origin: string; stop(): Promise<void> };
-
-async function serve(program: string, args: string[], cwd: string, home: string): Promise<Server> {
-  const port = await freePort();
-  const env = {
-    PATH: `${join(cwd, "node_modules/.bin")}:${MACHINE_PATH}`,
-    HOME: join(home, "run"),
-    PORT: String(port),
-    NODE_ENV: "production",
-    VERCEL_URL: `127.0.0.1:${port}`,
-  };
-  const child: ChildProcess = spawn(program, args, { cwd, env, stdio: ["ignore", "ignore", "inherit"] });
-  const origin = `http://127.0.0.1:${port}`;
-  const ended = once(child, "exit");
-  let exited = false;
-  void ended.then(() => {
-    exited = true;
-  });
-  const up = () =>
-    fetch(origin, { redirect: "manual" }).then(
-      () => true,
-      () => false,
-    );
-  while (!exited && !(await up())) await systemClock.sleep(100);
-  if (exited) throw new Error(`${program} ${args.join(" ")} ended before it listened`);
-  return {
-    origin,
-    async stop() {
-      child.kill("SIGTERM");
-      await ended;
-    },
-  };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  return typeof address === "object" && address ? address.port : 0;
 }

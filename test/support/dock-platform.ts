@@ -51,8 +51,14 @@ export type Visit = {
   readonly location?: string;
 };
 
-/** @param clock the dock's. Default: the machine's. */
-export async function startPlatform(clock: Clock = systemClock): Promise<DockPlatform> {
+/**
+ * @param clock the dock's. Default: the machine's.
+ * @param more how the dock is started otherwise
+ */
+export async function startPlatform(
+  clock: Clock = systemClock,
+  more: Partial<DockOptions> = {},
+): Promise<DockPlatform> {
   const database = await freshDatabase({ migrations: [] });
   const dir = await mkdtemp(join(tmpdir(), "dock-"));
   const gateway = gatewayProcess(dir);
@@ -80,6 +86,7 @@ export async function startPlatform(clock: Clock = systemClock): Promise<DockPla
     path,
     ids: randomIds,
     ...parts,
+    ...more,
   });
   let dock: RunningDock = await start();
   const url = () => `http://127.0.0.1:${dock.port}`;

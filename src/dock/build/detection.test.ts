@@ -118,14 +118,20 @@ describe("without configuration", () => {
   ])("%s is refused instead of showing its source, and the CLI is named", async (path) => {
     const made = plan({ "index.html": "", [path]: "" });
     await expect(made).rejects.toMatchObject({ code: "BUILD_INVALID_CONFIG" });
-    await expect(made).rejects.toThrow(/would be a function on Vercel; here only the Vercel CLI makes functions/);
+    await expect(made).rejects.toThrow(
+      /would be a function on Vercel; here only the Vercel CLI makes functions/,
+    );
     await expect(made).rejects.toMatchObject({ hint: expect.stringContaining("SIGNALBOX_VERCEL_CLI") });
   });
 
   test.each<[string, Record<string, string>, Record<string, string>]>([
     ["what is served as it is on purpose", { "api/a.js": "" }, { SIGNALBOX_BUILDER: "dock" }],
     ["a server's own", { "api/a.js": "" }, { SIGNALBOX_START_COMMAND: "node api/a.js" }],
-    ["what is no function", { "api/_lib.js": "", "api/a.d.ts": "", "api/a.json": "", "src/api/a.js": "" }, {}],
+    [
+      "what is no function",
+      { "api/_lib.js": "", "api/a.d.ts": "", "api/a.json": "", "src/api/a.js": "" },
+      {},
+    ],
   ])("files below api/ are let be: %s", async (_, files, env) => {
     await expect(plan({ "index.html": "", ...files }, {}, env)).resolves.toMatchObject({ build: null });
   });

@@ -3,29 +3,10 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { type DockPlatform, startPlatform } from "../../../test/support/dock-platform.ts";
-import { type Clock, systemClock } from "../../foundation/clock.ts";
+import { jumpingClock } from "../../../test/support/jumping-clock.ts";
+import { systemClock } from "../../foundation/clock.ts";
 
 const DAY_MS = 86_400_000;
-
-/** The machine's clock, ahead by what the test says. Whoever sleeps a minute or longer wakes up when it jumps. */
-function jumpingClock() {
-  let aheadMs = 0;
-  let jumped = Promise.withResolvers<void>();
-  const clock: Clock = {
-    now: () => new Date(systemClock.now().getTime() + aheadMs),
-    monotonicMs: () => systemClock.monotonicMs() + aheadMs,
-    sleep: (ms, signal) =>
-      ms < 60_000
-        ? systemClock.sleep(ms, signal)
-        : Promise.race([jumped.promise, systemClock.sleep(ms, signal)]),
-  };
-  const jump = (ms: number) => {
-    aheadMs += ms;
-    jumped.resolve();
-    jumped = Promise.withResolvers<void>();
-  };
-  return { clock, jump };
-}
 
 const { clock, jump } = jumpingClock();
 let platform: DockPlatform;

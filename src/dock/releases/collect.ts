@@ -66,7 +66,16 @@ async function letGo(dock: Dock, now: Date): Promise<void> {
 async function candidates(dock: Dock): Promise<Candidate[]> {
   const rows = await dock.db
     .selectFrom("deployments")
-    .select(["id", "project_id", "url", "target", "custom_environment_id", "state", "created_at", "promoted_at"])
+    .select([
+      "id",
+      "project_id",
+      "url",
+      "target",
+      "custom_environment_id",
+      "state",
+      "created_at",
+      "promoted_at",
+    ])
     .where("collected_at", "is", null)
     .execute();
   return rows.map((row) => ({

@@ -33,7 +33,10 @@ export const ExpirationBody = z.strictObject({
 });
 
 /** The policy with what the body says; the rest stays. @throws AppError `bad_request` for a body that says nothing */
-export function changedPolicy(before: RetentionPolicy, body: z.infer<typeof ExpirationBody>): RetentionPolicy {
+export function changedPolicy(
+  before: RetentionPolicy,
+  body: z.infer<typeof ExpirationBody>,
+): RetentionPolicy {
   const said = Object.fromEntries(
     Object.entries(body).flatMap(([name, value]) => {
       if (value === undefined) return [];

@@ -64,7 +64,12 @@ describe("where the project says after how many days", () => {
   it.each<[string, RetentionPolicy, readonly RetentionRow[], boolean]>([
     ["after nine others", all, many(9, served), true],
     ["after ten others", all, many(10, served), false],
-    ["after ten that were never promoted: a rollback skips them", all, many(10, { target: "production" }), true],
+    [
+      "after ten that were never promoted: a rollback skips them",
+      all,
+      many(10, { target: "production" }),
+      true,
+    ],
     ["after ten that failed", all, many(10, { target: "production", state: "ERROR" }), true],
     ["after ten previews", all, many(10, {}), true],
     ["after ten of another project", all, many(10, { ...served, projectId: "q" }), true],

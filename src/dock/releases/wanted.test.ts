@@ -20,7 +20,13 @@ function release(id: string, minutes: number, parts: Partial<RoutedRelease> = {}
 }
 function state(releases: [string, RoutedRelease][], parts: Partial<TrafficState> = {}): TrafficState {
   const empty = { generation: 1, aliases: new Map(), rollouts: new Map(), manual: new Set<string>() };
-  const none = { former: new Map(), settings: new Map(), holds: new Map(), domains: new Map(), gone: new Map() };
+  const none = {
+    former: new Map(),
+    settings: new Map(),
+    holds: new Map(),
+    domains: new Map(),
+    gone: new Map(),
+  };
   return { ...empty, ...none, releases: new Map(releases), ...parts };
 }
 const old = [90, 80, 70, 60, 50].map((minutes, i) => release(`r${i}`, minutes));

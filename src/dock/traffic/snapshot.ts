@@ -150,7 +150,9 @@ export function buildSnapshot(state: TrafficState, at: { now: Date; skewMaxAgeS:
     const gate = gateOfHost(state, host, state.releases.get(alias.deploymentId));
     hosts[host] = { ...route, ...beyondWeights(state, host, route, { ...at, up }), ...gate };
   }
-  const gone = [...state.gone].filter(([host, until]) => until > at.now && !hosts[host]).map(([host]) => host);
+  const gone = [...state.gone]
+    .filter(([host, until]) => until > at.now && !hosts[host])
+    .map(([host]) => host);
   return { version: 1, generation: state.generation, hosts, releases, ...(gone.length > 0 ? { gone } : {}) };
 }
 
