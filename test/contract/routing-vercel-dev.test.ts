@@ -114,7 +114,12 @@ function answerOfOurs(routes: readonly Route[], { method, target }: Asked): Seen
     const url = new URL(routed.url);
     return { status: 200, upstream: sorted(`${method} ${url.pathname}${url.search}`) };
   }
-  if (routed.kind === "redirect") return { status: routed.status, location: String(routed.headers.location) };
+  if (routed.kind === "redirect") {
+    // Vercel passes the query on, its development server does not.
+    const bare = routeRequest(compiled, { ...request, query: "" }, lookup);
+    const { location } = bare.kind === "redirect" ? bare.headers : routed.headers;
+    return { status: routed.status, location: String(location) };
+  }
   if (routed.kind === "output") {
     return { status: routed.status ?? 200, file: routed.output, headers: sent(routed) };
   }

@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import http from "node:http";
 import { join, resolve } from "node:path";
@@ -6,15 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { systemClock } from "../../src/foundation/clock.ts";
 import { type DockPlatform, startPlatform } from "../support/dock-platform.ts";
 import { FRAMEWORK_APPS, type Question } from "../support/framework-apps.ts";
-import {
-  type Answer,
-  answerOf,
-  ask,
-  installed,
-  type Server,
-  serve,
-  without,
-} from "../support/framework-servers.ts";
+import { type Answer, answerOf, ask, type Server, serve, without } from "../support/framework-servers.ts";
 import { FUNCTION_ANSWERS } from "../support/function-answers.ts";
 import { MACHINE_PATH, NETWORK_ENV, temporaryDirectory } from "../support/trees.ts";
 
@@ -39,9 +30,9 @@ beforeAll(async () => {
     concurrency: 2,
   };
   const more = { vercelCli: CLI, networkEnv: NETWORK_ENV, path: MACHINE_PATH, buildLimits };
+  // Where it is: Signalbox is itself built on Hono, of the same version.
   const reference = async () => {
-    const directory = await installed(hono, join(place.path, "hono"));
-    theirs = await serve("sh", ["-c", `exec ${hono.start}`], directory, place.path);
+    theirs = await serve("sh", ["-c", `exec ${hono.start}`], resolve("test/apps/hono"), place.path);
   };
   const ours = async () => {
     platform = await startPlatform(systemClock, more);
@@ -106,7 +97,7 @@ async function visit(project: string, question: Question): Promise<Answer> {
   return answerOf(await promise, "");
 }
 
-describe.runIf(existsSync(CLI))("built by the official CLI, through the dock", () => {
+describe("built by the official CLI, through the dock", () => {
   test.each(
     FUNCTION_ANSWERS.map((one) => [`${one.method ?? "GET"} ${one.path}`, one] as const),
   )("functions: %s", async (_, { answer, ...question }) => {

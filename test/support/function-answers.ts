@@ -11,7 +11,7 @@ export const FUNCTION_ANSWERS: readonly (Question & { readonly answer: Partial<A
   { path: "/about", answer: { status: 200, body: "<h1>About</h1>\n" } },
   { path: "/about.html?a=1", answer: { status: 308, location: "/about?a=1" } },
   { path: "/index", answer: { status: 308, location: "/" } },
-  // Web handlers, by method.
+  // Web handlers, by method: what is not exported is not allowed.
   {
     path: "/api/web?a=1",
     answer: {
@@ -21,7 +21,7 @@ export const FUNCTION_ANSWERS: readonly (Question & { readonly answer: Partial<A
     },
   },
   { path: "/api/web", method: "POST", body: "hello", answer: { status: 201, body: '{"body":"hello"}' } },
-  { path: "/api/web", method: "HEAD", answer: { status: 200, body: "" } },
+  { path: "/api/web", method: "HEAD", answer: { status: 405, body: "" } },
   { path: "/api/web", method: "PUT", answer: { status: 405 } },
   // `(request, response)` with helpers.
   {
@@ -29,7 +29,7 @@ export const FUNCTION_ANSWERS: readonly (Question & { readonly answer: Partial<A
     headers: { cookie: "a=b" },
     answer: {
       status: 200,
-      body: JSON.stringify({ query: { x: ["1", "2"] }, cookies: { a: "b" }, body: null }),
+      body: JSON.stringify({ query: { x: ["1", "2"] }, cookies: { a: "b" }, body: "" }),
     },
   },
   {
