@@ -90,7 +90,6 @@ export async function startPlatform(
   });
   let dock: RunningDock = await start();
   const url = () => `http://127.0.0.1:${dock.port}`;
-
   return {
     get url() {
       return url();

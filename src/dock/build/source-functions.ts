@@ -15,7 +15,7 @@ export function assertNoSourceFunctions(paths: readonly string[]): void {
   const more = functions.length > 1 ? ` and ${functions.length - 1} more` : "";
   throw new BuildFailure(
     "BUILD_INVALID_CONFIG",
-    `${functions[0]}${more} would be a function on Vercel; here only the Vercel CLI makes functions, and there is none.`,
+    `${functions[0]}${more} would be a function on Vercel; here only the Vercel CLI makes functions. There is none.`,
     "Install it on the dock's machine (`npm install --global vercel`) or set SIGNALBOX_VERCEL_CLI to its path. Where " +
       "these are files to be served as they are, set SIGNALBOX_BUILDER=dock among the build's variables.",
   );
