@@ -49,6 +49,8 @@ export const FRAMEWORK_APPS: readonly FrameworkApp[] = [
       { path: "/guarded" },
       { path: "/rewritten" },
       { path: "/old/x", except: redirect },
+      { path: "/old/x?a=1&a=2&b=%C3%A4", except: redirect },
+      { path: "/only-with-flag?flag=1&x=2", except: redirect },
       { path: "/isr/", except: redirect },
       { path: "/only-with-flag" },
       { path: "/nothing" },
