@@ -15,3 +15,40 @@ test("a condition on a header of the platform does not believe a visitor", async
   const answer = await server.ask("/", { headers: { "x-vercel-ip-country": "DE" } });
   expect(answer).toMatchObject({ status: 200, body: "outside" });
 });
+
+test("a body whose bytes are gone is not announced to a function: it would swallow the next request", async () => {
+  const broken = `module.exports = async (req, res) => { for await (const part of req); throw new Error("late"); };`;
+  const page = `module.exports = async (req, res) => {
+    let text = ""; for await (const part of req) text += part;
+    res.end("page " + req.method + " " + req.url + " " + JSON.stringify(text));
+  };`;
+  const plain = { shouldAddHelpers: false, maxDuration: 5 };
+  await using server = await startOutput({
+    config: {
+      routes: [{ handle: "filesystem" }, { handle: "error" }, { status: 500, src: "/.*", dest: "/oops" }],
+    },
+    functions: {
+      broken: { files: { "index.js": broken }, config: plain },
+      oops: { files: { "index.js": page }, config: plain },
+    },
+  });
+  const failed = await server.ask("/broken", { body: "a secret of this visitor" });
+  expect(failed).toMatchObject({ status: 500, body: 'page POST /broken ""' });
+  expect(await server.ask("/oops?next")).toMatchObject({ status: 200, body: 'page GET /oops?next ""' });
+});
+
+test("an image that a function makes is asked for without what belongs to the visitor", async () => {
+  const draw = `module.exports = async (req, res) => {
+    let text = ""; for await (const part of req) text += part;
+    res.setHeader("content-type", "image/png");
+    res.end(JSON.stringify([text, req.headers.cookie, req.headers["content-length"]]));
+  };`;
+  await using server = await startOutput({
+    config: { images: { sizes: [16], domains: [] } },
+    functions: { draw: { files: { "index.js": draw }, config: { shouldAddHelpers: false, maxDuration: 5 } } },
+  });
+  const headers = { cookie: "session=1", "content-length": "5" };
+  const asked = { method: "GET", headers, body: "GET /" };
+  const image = await server.ask("/_vercel/image?url=%2Fdraw&w=16&q=75", asked);
+  expect(image).toMatchObject({ status: 200, body: '["",null,null]' });
+});
