@@ -52,3 +52,37 @@ test("an image that a function makes is asked for without what belongs to the vi
   const image = await server.ask("/_vercel/image?url=%2Fdraw&w=16&q=75", asked);
   expect(image).toMatchObject({ status: 200, body: '["",null,null]' });
 });
+
+test("a made-up token of revalidation does not get into what is kept for everybody", async () => {
+  const echo = `module.exports = (req, res) => res.end("demanded by " + req.headers["x-prerender-revalidate"]);`;
+  const bypassToken = "0123456789abcdef0123456789abcdef";
+  await using server = await startOutput({
+    functions: { page: echo },
+    prerenders: { page: { expiration: false, bypassToken } },
+  });
+  await server.ask("/page", { headers: { "x-prerender-revalidate": "evil" } });
+  expect(await server.ask("/page")).toMatchObject({ body: "demanded by undefined" });
+  const renewed = await server.ask("/page", { headers: { "x-prerender-revalidate": bypassToken } });
+  expect(renewed.body).toBe(`demanded by ${bypassToken}`);
+});
+
+test("the secret that opens a deployment is not told to the host of a rewrite", async () => {
+  let seen: unknown = null;
+  const other = http.createServer((req, res) => {
+    seen = [req.url, req.headers["x-vercel-protection-bypass"]];
+    res.end("other");
+  });
+  other.listen(0, "127.0.0.1");
+  await once(other, "listening");
+  const { port } = other.address() as AddressInfo;
+  const dest = `http://127.0.0.1:${port}/to`;
+  await using server = await startOutput(
+    { config: { routes: [{ src: "/from", dest }] } },
+    { SIGNALBOX_ALLOW_NETWORKS: "127.0.0.0/8" },
+  );
+  const headers = { "x-vercel-protection-bypass": "secret" };
+  const query = "a=1&x-vercel-protection-bypass=secret&x-vercel-set-bypass-cookie=true&b=%20";
+  expect(await server.ask(`/from?${query}`, { headers })).toMatchObject({ status: 200, body: "other" });
+  expect(seen).toEqual(["/to?a=1&b=%20", undefined]);
+  other.close();
+});

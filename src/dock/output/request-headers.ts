@@ -38,6 +38,8 @@ export function sharedHeaders(
     readonly matchedPath: string;
     readonly query: URLSearchParams;
     readonly allowed: readonly string[];
+    /** The bypass token of a request to renew the answer. Anybody else's word would be kept for everybody. */
+    readonly revalidate?: string | null;
   },
 ): string[] {
   const { host, requestId, req } = exchange;
@@ -48,8 +50,7 @@ export function sharedHeaders(
   headers.push("x-vercel-deployment-url", platform.deploymentUrl || host);
   headers.push("x-matched-path", asHeader(platform.matchedPath));
   if (platform.query.size > 0) headers.push("x-now-route-matches", platform.query.toString());
-  const demand = req.headers["x-prerender-revalidate"];
-  if (typeof demand === "string") headers.push("x-prerender-revalidate", demand);
+  if (platform.revalidate) headers.push("x-prerender-revalidate", platform.revalidate);
   return headers;
 }
 
