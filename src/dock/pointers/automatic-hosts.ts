@@ -2,12 +2,19 @@ import type { Deployment } from "../deployments/queries.ts";
 import type { Dock } from "../dock.ts";
 import { branchHost, environmentHost, productionHost, pullRequestHost } from "../hosts.ts";
 import { findEnvironment } from "../projects/queries.ts";
+import { isHeldByAnother, isNameOfAnother } from "../traffic/host-owner.ts";
 import { type AliasTarget, productionOf, type TrafficState } from "../traffic/snapshot.ts";
 
 export type AutomaticHost = { readonly host: string } & AliasTarget;
 
-/** The host that a deployment gets by itself, or null where it asked for none. */
+/** The host that a deployment gets by itself; null where it asked for none, or where it is another project's. */
 export async function automaticHost(dock: Dock, row: Deployment): Promise<AutomaticHost | null> {
+  const found = await hostOf(dock, row);
+  // A branch `x` of `app` would be served where the project `app-git-x` is.
+  return found && (await isNameOfAnother(dock, found.host, row.project_id)) ? null : found;
+}
+
+async function hostOf(dock: Dock, row: Deployment): Promise<AutomaticHost | null> {
   const alias = { deploymentId: row.id, projectId: row.project_id };
   if (row.target === "production") {
     return { ...alias, host: productionHost(row.name, dock.domain), kind: "production" };
@@ -38,8 +45,7 @@ export function dueAliases(
   host: AutomaticHost | null,
 ): AutomaticHost[] {
   if (!host || !isDue(state, row, host)) return [];
-  const isOurs = (domain: string) =>
-    (state.aliases.get(domain)?.projectId ?? row.project_id) === row.project_id;
+  const isOurs = (domain: string) => !isHeldByAnother(state, domain, row.project_id);
   const domains = domainsOf(state, row.project_id, {
     branch: host.kind === "branch" ? row.branch : null,
     environmentId: row.custom_environment_id,
@@ -72,8 +78,8 @@ function isDue(state: TrafficState, row: Deployment, host: AutomaticHost): boole
     const release = serving && state.releases.get(serving.deploymentId);
     if (release && release.createdAt > row.created_at) return false;
   }
+  if (isHeldByAnother(state, host.host, row.project_id)) return false;
   const holder = state.aliases.get(host.host);
-  if (!holder) return true;
-  const release = state.releases.get(holder.deploymentId);
-  return holder.projectId === row.project_id && (!release || release.createdAt <= row.created_at);
+  const release = holder && state.releases.get(holder.deploymentId);
+  return !release || release.createdAt <= row.created_at;
 }
