@@ -43,7 +43,9 @@ it("a name whose host is another project's is refused, to begin with and as a ne
   expect((await create("app.one")).status).toBe(409);
   await create("waiting");
   // Nothing follows it yet, so it points nowhere.
-  expect((await call("POST", "/v10/projects/waiting/domains", { name: "wanted.localhost" })).status).toBe(200);
+  expect((await call("POST", "/v10/projects/waiting/domains", { name: "wanted.localhost" })).status).toBe(
+    200,
+  );
   expect((await create("wanted")).status).toBe(409);
   const { url } = await deploy("fixed", "fixed");
   const label = url.split(".")[0];
@@ -53,10 +55,49 @@ it("a name whose host is another project's is refused, to begin with and as a ne
   expect((await platform.visit(url)).text).toBe("fixed");
 });
 
+it("a deployment that is checked while its project is renamed serves the new name", async () => {
+  await deploy("before", "first");
+  await call("POST", "/v2/projects/before/checks", { name: "health" });
+  const { id } = await deploy("before", "second");
+  await call("PATCH", "/v9/projects/before", { name: "after" });
+  const { body } = await call("GET", `/v2/deployments/${id}/check-runs`);
+  const path = `/v2/deployments/${id}/check-runs/${body.runs[0].id}`;
+  await call("PATCH", path, { status: "completed", conclusion: "succeeded" });
+  expect((await platform.visit("after.localhost")).text).toBe("second");
+  expect((await platform.visit("before.localhost")).status).toBe(404);
+});
+
 it("a branch whose host is another project's gets none", async () => {
   await create("app-git-next");
   const preview = { target: "preview", gitMetadata: { commitRef: "next" } };
   expect(await deploy("app", "branch", preview)).toMatchObject({ readyState: "READY", alias: [] });
   await deploy("app-git-next", "project");
   expect((await platform.visit("app-git-next.localhost")).text).toBe("project");
+});
+
+it("a webhook that was removed meanwhile does not make fail what it would have been told", async () => {
+  const { body: hook } = await call("POST", "/v1/webhooks", {
+    url: "http://127.0.0.1:1/",
+    events: ["project.created"],
+  });
+  // As a removal that is committed while another request still has it in mind.
+  await platform.pool.query("delete from dock.webhooks where id = $1", [hook.id]);
+  expect((await create("untold")).status).toBe(200);
+});
+
+it("what waits for a webhook that takes nothing is bounded", async () => {
+  const events = ["project.created"];
+  const { body: hook } = await call("POST", "/v1/webhooks", { url: "http://127.0.0.1:1/", events });
+  await platform.pool.query(
+    `insert into dock.webhook_deliveries (webhook_id, event, body, created_at, next_at)
+     select $1, 'project.created', '{}', now(), now() from generate_series(1, 10050)`,
+    [hook.id],
+  );
+  await create("unheard");
+  const waiting = async () => {
+    const { rows } = await platform.pool.query("select count(*)::int as n from dock.webhook_deliveries");
+    return rows[0].n;
+  };
+  await expect.poll(waiting, { timeout: 20_000 }).toBeLessThanOrEqual(10_000);
+  await call("DELETE", `/v1/webhooks/${hook.id}`);
 });

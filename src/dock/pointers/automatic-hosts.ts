@@ -1,7 +1,7 @@
 import type { Deployment } from "../deployments/queries.ts";
 import type { Dock } from "../dock.ts";
 import { branchHost, environmentHost, productionHost, pullRequestHost } from "../hosts.ts";
-import { findEnvironment } from "../projects/queries.ts";
+import { findEnvironment, findProject } from "../projects/queries.ts";
 import { isHeldByAnother, isNameOfAnother } from "../traffic/host-owner.ts";
 import { type AliasTarget, productionOf, type TrafficState } from "../traffic/snapshot.ts";
 
@@ -15,21 +15,23 @@ export async function automaticHost(dock: Dock, row: Deployment): Promise<Automa
 }
 
 async function hostOf(dock: Dock, row: Deployment): Promise<AutomaticHost | null> {
+  // By the project's name of now: it may have been renamed while this one was built or checked.
+  const project = await findProject(dock.db, row.project_id);
+  if (!project) return null;
+  const { name } = project;
+  const { domain } = dock;
   const alias = { deploymentId: row.id, projectId: row.project_id };
-  if (row.target === "production") {
-    return { ...alias, host: productionHost(row.name, dock.domain), kind: "production" };
-  }
+  if (row.target === "production")
+    return { ...alias, host: productionHost(name, domain), kind: "production" };
   if (row.custom_environment_id) {
     const environment = await findEnvironment(dock.db, row.project_id, row.custom_environment_id);
     if (!environment) return null;
-    return { ...alias, host: environmentHost(row.name, environment.slug, dock.domain), kind: "environment" };
+    return { ...alias, host: environmentHost(name, environment.slug, domain), kind: "environment" };
   }
   const pullRequest = pullRequestOf(row.meta);
   if (pullRequest !== null)
-    return { ...alias, host: pullRequestHost(row.name, pullRequest, dock.domain), kind: "branch" };
-  return row.branch
-    ? { ...alias, host: branchHost(row.name, row.branch, dock.domain), kind: "branch" }
-    : null;
+    return { ...alias, host: pullRequestHost(name, pullRequest, domain), kind: "branch" };
+  return row.branch ? { ...alias, host: branchHost(name, row.branch, domain), kind: "branch" } : null;
 }
 
 /** The number of the pull request that a preview belongs to: it has that one's host, and not its branch's. */
