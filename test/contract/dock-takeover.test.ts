@@ -1,5 +1,9 @@
+import { existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { type DockPlatform, startPlatform } from "../support/dock-platform.ts";
+import { temporaryDirectory } from "../support/trees.ts";
 
 /** What one project may not do to another. */
 let platform: DockPlatform;
@@ -100,4 +104,42 @@ it("what waits for a webhook that takes nothing is bounded", async () => {
   };
   await expect.poll(waiting, { timeout: 20_000 }).toBeLessThanOrEqual(10_000);
   await call("DELETE", `/v1/webhooks/${hook.id}`);
+});
+
+/** Comes up at once the first time, and after that when there is a file `go`. */
+const SLOW_AGAIN = `
+  const fs = require("node:fs");
+  const { PLACE } = process.env;
+  const isFirst = !fs.existsSync(PLACE + "/first");
+  fs.writeFileSync(PLACE + (isFirst ? "/first" : "/again"), "");
+  const listen = () => require("node:http").createServer((_, answer) => answer.end("canary")).listen(process.env.PORT);
+  const wait = () => fs.existsSync(PLACE + "/go") ? listen() : setTimeout(wait, 20);
+  if (isFirst) listen(); else wait();`;
+
+it("a promote that is queued while a rolling release is completed is not forgotten", async () => {
+  await using place = await temporaryDirectory();
+  await deploy("rolled", "stable");
+  const later = { autoAssignCustomDomains: false };
+  const files = [
+    { file: "package.json", data: JSON.stringify({ scripts: { start: "node app.js" } }) },
+    { file: "app.js", data: SLOW_AGAIN },
+  ];
+  const { id: canary } = await deploy("rolled", "", { ...later, files, env: { PLACE: place.path } });
+  const { id: urgent } = await deploy("rolled", "urgent", later);
+  const stages = [{ targetPercentage: 10 }, { targetPercentage: 100 }];
+  const config = { enabled: true, advancementType: "manual-approval", stages };
+  await call("PATCH", "/v1/projects/rolled/rolling-release/config", config);
+  const start = await call("POST", "/v1/projects/rolled/rolling-release/start", {
+    canaryDeploymentId: canary,
+  });
+  expect(start.status).toBe(200);
+  await platform.stopApp(canary);
+  const complete = call("POST", "/v1/projects/rolled/rolling-release/complete", {
+    canaryDeploymentId: canary,
+  });
+  await expect.poll(() => existsSync(join(place.path, "again")), { timeout: 20_000 }).toBe(true);
+  expect((await call("POST", `/v10/projects/rolled/promote/${urgent}`, {})).status).toBe(202);
+  await writeFile(join(place.path, "go"), "");
+  expect((await complete).status).toBe(200);
+  expect((await platform.visit("rolled.localhost")).text).toBe("urgent");
 });
