@@ -166,7 +166,7 @@ function refuseUnrouted(state: TrafficState, change: Change): void {
   }
 }
 
-/** No project takes a host that is another one's. A domain that moves says so, and was judged where it was asked for. */
+/** No project takes what is another one's. A domain that moves says so; that was judged where it was asked for. */
 function refuseTakeover(state: TrafficState, change: Change): void {
   const moved = new Set(change.domainsInMemory?.set?.map(([host]) => host));
   for (const { host, projectId } of change.setAliases ?? []) {

@@ -6,7 +6,7 @@ import { temporaryDirectory } from "../../../../test/support/trees.ts";
 import { readOutput } from "../read-output.ts";
 import { layOut } from "./bundle.ts";
 
-test("a function that writes into its files changes nothing of the artifact, which is other releases' too", async () => {
+test("a function that writes into its files changes nothing of the artifact, which others have too", async () => {
   await using place = await temporaryDirectory();
   const tree = join(place.path, "tree");
   const shared = { filePathMap: { "lib/shared.js": "lib/shared.js" } };
