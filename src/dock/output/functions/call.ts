@@ -128,7 +128,10 @@ class Running {
     });
     this.#request = request;
     request.once("response", (response) => {
-      response.once("close", () => this.over());
+      response.once("close", () => {
+        this.over();
+        if (!request.writableFinished) this.#discard(body);
+      });
       // Told to whoever reads the body; there may be nobody any more.
       response.on("error", () => {});
       if (response.headers[FAILED_HEADER] !== undefined) {
@@ -179,6 +182,13 @@ class Running {
   #end(): void {
     this.#ended = true;
     this.#request?.destroy();
+  }
+
+  /** What the function did not read is thrown away: the client's connection would stand still for ever. */
+  #discard(body: Readable | null): void {
+    this.#end();
+    body?.unpipe();
+    body?.resume();
   }
 
   over(): void {
