@@ -132,6 +132,20 @@ it("jobs are switched off and on for a project, and run by hand", async () => {
   });
 });
 
+it("nothing of a paused project runs, by the clock or by hand", async () => {
+  await deploy("resting", "1", [{ path: "/work", schedule: "* * * * *" }]);
+  const witness = await deploy("waking", "1", [{ path: "/work", schedule: "* * * * *" }]);
+  await platform.restartDock();
+  await call("POST", "/v1/projects/resting/pause");
+  expect(await call("POST", "/v1/projects/resting/crons/run", { path: "/work" })).toMatchObject({
+    status: 409,
+  });
+  // "resting" was deployed first, so its jobs were looked at before those of "waking" in the same minute.
+  await nextMinute("waking", witness, /\/work/);
+  await call("POST", "/v1/projects/resting/unpause");
+  expect(await seenBy("resting")).toEqual([]);
+});
+
 it("a rollback brings the jobs of the old deployment back", async () => {
   const first = await deploy("forth", "1", [{ path: "/old", schedule: "0 4 * * *" }]);
   const second = await deploy("forth", "2", [{ path: "/new", schedule: "0 5 * * *" }]);

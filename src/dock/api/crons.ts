@@ -4,6 +4,7 @@ import { AppError } from "../../foundation/errors.ts";
 import { cronsOf, fireCron } from "../crons/fire.ts";
 import type { Dock } from "../dock.ts";
 import { getProject } from "../projects/queries.ts";
+import { settingsOf } from "../traffic/snapshot.ts";
 import { readBody } from "./body.ts";
 import { projectView } from "./views.ts";
 
@@ -41,6 +42,11 @@ export function cronRoutes(dock: Dock): Hono {
           hint: "Jobs come from the deployment that serves production.",
         },
       );
+    }
+    if (settingsOf(dock.traffic.state, project.id).paused) {
+      throw new AppError("conflict", `The project "${project.name}" is paused.`, {
+        hint: "Unpause it first.",
+      });
     }
     const invocationAt = dock.clock.now().getTime();
     // The caller is told that it began, as by Vercel; its result is in the runtime log.

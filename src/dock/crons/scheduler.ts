@@ -1,4 +1,5 @@
 import type { Dock } from "../dock.ts";
+import { settingsOf } from "../traffic/snapshot.ts";
 import { cronsOf, fireCron } from "./fire.ts";
 import { type CronDefinition, dueAt, untilNextMinuteMs } from "./schedule.ts";
 
@@ -36,7 +37,8 @@ async function fireDue(
   const projects = new Set([...dock.traffic.state.aliases.values()].map((alias) => alias.projectId));
   for (const projectId of projects) {
     const crons = cronsOf(dock, projectId);
-    if (!crons) continue;
+    // Nothing of a paused project runs: its visitors are turned away as well.
+    if (!crons || settingsOf(dock.traffic.state, projectId).paused) continue;
     const due = crons.definitions.flatMap((cron) => {
       const at = dueOrNull(dock, cron, after, now);
       return at ? [{ cron, at }] : [];

@@ -88,6 +88,17 @@ describe("an archive", () => {
     expect(await readdir(join(store.directory, "tmp"))).toEqual([]);
   });
 
+  test("that names a file twice has the last one, whichever is stored first", async () => {
+    await using place = await temporaryDirectory();
+    const store = await storeIn(place.path);
+    const last = { path: "a", body: "last" };
+    await store.put(sha1("last"), Buffer.from("last"));
+    const tgz = gzipSync(tarOf([{ path: "a", body: Buffer.alloc(2 * 2 ** 20, "first ") }, last]));
+    expect(await unpacking(store, tgz, { ratio: 2_000 })).toMatchObject([
+      { path: "a", size: 4, sha1: sha1("last") },
+    ]);
+  });
+
   test("of many files is unpacked in full", async () => {
     await using place = await temporaryDirectory();
     const store = await storeIn(place.path);
@@ -139,6 +150,25 @@ describe("an archive that means harm is refused, and leaves nothing behind:", ()
     );
     await expect(unpacking(store, tar, { bytes: 10_000 })).rejects.toMatchObject({ code: "too_large" });
     await expect(unpacking(store, tar, { entries: 19 })).rejects.toThrow(/more than 19 entries/);
+  });
+
+  test("a large file that is given up before the store has opened a file for it", async () => {
+    await using place = await temporaryDirectory();
+    const store = await storeIn(place.path);
+    const tgz = gzipSync(tarOf([{ path: "a", body: Buffer.alloc(2 * 2 ** 20, "first ") }]));
+    // An error that nobody listened to would end this process, as it would end the dock.
+    await expect(unpacking(store, tgz)).rejects.toMatchObject({ code: "too_large" });
+  });
+
+  test("an archive in the archive that shows itself byte by byte", async () => {
+    await using place = await temporaryDirectory();
+    const store = await storeIn(place.path);
+    const inner = gzipSync(tarOf([{ path: "a", body: Buffer.alloc(4 * 2 ** 20) }]));
+    const parts = [inner.subarray(0, 1), inner.subarray(1)].map((part) => gzipSync(part));
+    const limits = { entries: 1_000, bytes: 2 ** 20, ratio: 200, freeBytes: 2 ** 20 };
+    await expect(unpackArchive(store, await upload(store, parts), limits)).rejects.toMatchObject({
+      message: expect.stringContaining("another packed file"),
+    });
   });
 
   test("an archive in the archive, which nobody would count", async () => {

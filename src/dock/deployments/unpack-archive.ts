@@ -24,6 +24,9 @@ const SMALL_BYTES = 2 ** 20;
 /** Small files that are being stored at once. Each waits for the disk. */
 const PARALLEL = 16;
 
+/** As many tell a packed file from a tar. */
+const MAGIC_BYTES = 4;
+
 const PART = /^\.vercel\/source\.tgz(?:\.part([1-9]\d{0,5}))?$/;
 
 /**
@@ -78,7 +81,7 @@ async function unpack(
   try {
     await pipeline(Readable.from(join()), gunzip, async (chunks: AsyncIterable<Buffer>) => {
       let unpacked = 0;
-      for await (const chunk of chunks) {
+      for await (const chunk of wholeStart(chunks)) {
         if (unpacked === 0) assertTar(chunk);
         unpacked += chunk.length;
         assertSize(unpacked, packed, limits);
@@ -108,6 +111,8 @@ class Taking {
   readonly #running = new Set<Promise<void>>();
   readonly #large = new Map<Readable, Promise<unknown>>();
   readonly #reject: (error: unknown) => void;
+  /** By path, the number of the entry in `tree`. */
+  readonly #taken = new Map<string, number>();
   #entries = 0;
 
   constructor(store: FileStore, limits: ArchiveLimits) {
@@ -147,7 +152,7 @@ class Taking {
   }
 
   async #take(entry: ReadEntry): Promise<void> {
-    this.#entries += 1;
+    const number = ++this.#entries;
     if (this.#entries > this.#limits.entries) throw tooLarge(`more than ${this.#limits.entries} entries`);
     if (entry.type === "Directory" || entry.type === "GNUDumpDir") return void entry.resume();
     const path = pathOf(entry);
@@ -156,7 +161,7 @@ class Taking {
       const target = entry.linkpath ?? "";
       if (linkTarget(path, target) === null) throw bad(`its link ${quote(path)} leads outside`);
       const { sha1, size } = await this.#store.add(Buffer.from(target));
-      return void this.tree.set(path, { path, sha1, size, mode: 0o120000 });
+      return this.#keep(number, { path, sha1, size, mode: 0o120000 });
     }
     if (!["File", "OldFile", "ContiguousFile"].includes(entry.type)) {
       throw bad(`${quote(path)} is a ${entry.type}; only files, directories and symbolic links are taken`);
@@ -164,11 +169,20 @@ class Taking {
     const { sha1, size } = await (entry.size <= SMALL_BYTES
       ? this.#store.add(await entry.concat())
       : this.#takeLarge(entry));
-    this.tree.set(path, { path, sha1, size, mode: (entry.mode ?? 0) & 0o100 ? 0o100755 : 0o100644 });
+    this.#keep(number, { path, sha1, size, mode: (entry.mode ?? 0) & 0o100 ? 0o100755 : 0o100644 });
+  }
+
+  /** Of two entries of one path the later one counts, as tar has it, and not the one that took longer to store. */
+  #keep(number: number, file: TreeFile): void {
+    if ((this.#taken.get(file.path) ?? 0) > number) return;
+    this.#taken.set(file.path, number);
+    this.tree.set(file.path, file);
   }
 
   async #takeLarge(entry: ReadEntry): Promise<{ sha1: string; size: number }> {
     const stream = Readable.from(entry);
+    // It may be given up before the store listens to it; an error that nobody hears would end the process.
+    stream.on("error", () => {});
     const stored = this.#store.add(stream);
     this.#large.set(stream, stored);
     return stored.finally(() => this.#large.delete(stream));
@@ -179,6 +193,20 @@ function pathOf(entry: ReadEntry): string {
   const path = entry.path.replace(/^(\.\/)+/, "");
   if (!path.startsWith("/") && !path.includes("\\")) return checkedPath(path);
   throw bad(`the path ${quote(path)} is not inside the deployment`);
+}
+
+/** The same bytes; the first piece is long enough to see what they are. The parser puts such pieces together too. */
+async function* wholeStart(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let start: Buffer | null = Buffer.alloc(0);
+  for await (const chunk of chunks) {
+    if (start === null) yield chunk;
+    else if (start.length + chunk.length < MAGIC_BYTES) start = Buffer.concat([start, chunk]);
+    else {
+      yield Buffer.concat([start, chunk]);
+      start = null;
+    }
+  }
+  if (start !== null && start.length > 0) yield start;
 }
 
 /** The parser would unpack a packed archive inside of this one, and nobody would count its bytes. */

@@ -9,7 +9,7 @@ import { proxyExternal } from "./external.ts";
 import { type CallAnswer, CallFailure, callFunction } from "./functions/call.ts";
 import { serveImage } from "./images/serve-image.ts";
 import type { Output } from "./lookup.ts";
-import { functionHeaders } from "./request-headers.ts";
+import { functionHeaders, sharedHeaders } from "./request-headers.ts";
 import type { Platform } from "./server.ts";
 
 type Middleware = Extract<Routed<Output>, { kind: "middleware" }>;
@@ -141,19 +141,19 @@ async function answerImage(platform: Platform, exchange: Exchange, routed: Found
   );
 }
 
-/** An image that a function makes. */
+/** An image that a function makes. Its answer is public, so nothing that belongs to the visitor is sent along. */
 async function askImage(platform: Platform, exchange: Exchange, target: string) {
   const [path = "", search] = target.split("?", 2);
   const found = platform.lookup(path);
   if (found?.kind !== "function" || typeof found.spec === "string") return null;
   const { deploymentUrl, pool } = platform;
-  const headers = functionHeaders(exchange, [], { deploymentUrl, matchedPath: found.path });
+  const none = { query: new URLSearchParams(), allowed: [] };
+  const headers = sharedHeaders(exchange, { deploymentUrl, matchedPath: found.path, ...none });
   const url = search === undefined ? path : `${path}?${search}`;
   const answered = await callFunction(pool, found.spec, { method: "GET", url, headers, body: null });
-  const chunks: Buffer[] = [];
-  for await (const chunk of answered.body as AsyncIterable<Buffer>) chunks.push(chunk);
-  const type = answered.body.headers["content-type"] ?? "";
-  return answered.status === 200 ? { type, body: Buffer.concat(chunks) } : null;
+  if (answered.status === 200) return answered.body;
+  answered.body.resume();
+  return null;
 }
 
 /** @returns null when it failed, and that is answered. */
@@ -176,8 +176,7 @@ async function callMiddleware(
   const started = clock.monotonicMs();
   const { method } = exchange.route;
   const shown = await peekBody(exchange, SHOWN_BODY_BYTES);
-  const plain = functionHeaders(exchange, routed.requestChanges, { deploymentUrl, matchedPath: null });
-  const headers = shown === null ? withoutBody(plain) : plain;
+  const headers = functionHeaders(exchange, routed.requestChanges, { deploymentUrl, matchedPath: null });
   const body = shown === null ? null : Readable.from([shown]);
   const url = `${routed.path}${routed.query}`;
   try {
@@ -192,15 +191,6 @@ async function callMiddleware(
     sendError(page, exchange, routed);
     return null;
   }
-}
-
-function withoutBody(headers: readonly string[]): string[] {
-  const kept: string[] = [];
-  for (let at = 0; at < headers.length; at += 2) {
-    const name = headers[at] ?? "";
-    if (!/^(content-length|transfer-encoding)$/i.test(name)) kept.push(name, headers[at + 1] ?? "");
-  }
-  return kept;
 }
 
 async function sendMiddlewareAnswer(

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { randomText } from "../../foundation/ids.ts";
 import type { RouteRequest } from "../../routing/index.ts";
+import { isOfPlatform } from "./platform-headers.ts";
 
 /** One request and its answer, on their way through the output server. */
 export type Exchange = {
@@ -45,6 +46,7 @@ export function openExchange(
       query: place.query,
       host: host.replace(/:\d+$/, "").toLowerCase(),
       header: (name) => {
+        if (isOfPlatform(name)) return undefined;
         const value = req.headers[name];
         return Array.isArray(value) ? value.join(COMMA_LESS.has(name) ? "; " : ", ") : value;
       },

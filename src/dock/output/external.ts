@@ -13,11 +13,15 @@ const TIMEOUT_MS = 120_000;
 const NOT_PASSED = new Set([
   ...["host", "connection", "keep-alive", "te", "trailer", "upgrade", "expect", "transfer-encoding"],
   ...["proxy-connection", "proxy-authorization", "proxy-authenticate"],
+  // Opens this project's protected hosts, and is nobody else's to know.
+  ...["x-vercel-protection-bypass", "x-vercel-set-bypass-cookie"],
 ]);
+
+const BYPASS = /^\??x-vercel-(?:protection-bypass|set-bypass-cookie)(?:=|$)/;
 
 /** A rewrite to another host: the request goes there as it is and its answer comes back, both as streams. */
 export async function proxyExternal(
-  url: URL,
+  destination: URL,
   exchange: {
     readonly req: IncomingMessage;
     readonly res: ServerResponse;
@@ -30,6 +34,7 @@ export async function proxyExternal(
   allowNetworks: readonly string[],
 ): Promise<void> {
   const { req, res } = exchange;
+  const url = withoutBypass(destination);
   const headers = [
     "host",
     url.host,
@@ -62,4 +67,13 @@ export async function proxyExternal(
     const refused = error instanceof AppError && error.code === "bad_request";
     sendError(refused ? ERRORS.externalRefused : ERRORS.externalFailed, exchange, exchange.routed);
   }
+}
+
+/** The rest of the query stays as it is spelled. */
+function withoutBypass(destination: URL): URL {
+  if (!destination.search.includes("bypass")) return destination;
+  const url = new URL(destination);
+  const parts = url.search.split("&").filter((part) => !BYPASS.test(part));
+  url.search = parts.join("&");
+  return url;
 }

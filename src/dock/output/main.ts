@@ -3,7 +3,7 @@
  * the runner's preload sends its `listen` to the release's socket.
  */
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../foundation/clock.ts";
 import { messageOf } from "../../foundation/errors.ts";
@@ -52,11 +52,25 @@ function start(): void {
 /** Sockets of an earlier process that was killed go with their directory. */
 function socketDirectory(): string {
   const inside = join(home, "s");
+  if (Buffer.byteLength(inside) > LONGEST_DIRECTORY) return sharedDirectory();
+  rmSync(inside, { recursive: true, force: true });
+  return inside;
+}
+
+/**
+ * In /tmp, where everybody may write. Only a directory that this process made itself is used: in one that somebody
+ * else put there, the functions' sockets could be exchanged.
+ */
+function sharedDirectory(): string {
   const digest = createHash("sha256").update(home).digest("hex").slice(0, 16);
-  const directory =
-    Buffer.byteLength(inside) <= LONGEST_DIRECTORY ? inside : join("/tmp", `signalbox-fn-${digest}`);
-  rmSync(directory, { recursive: true, force: true });
-  return directory;
+  const usual = join("/tmp", `signalbox-fn-${digest}`);
+  try {
+    rmSync(usual, { recursive: true, force: true });
+    mkdirSync(usual, { mode: 0o700 });
+    return usual;
+  } catch {
+    return mkdtempSync(`${usual}-`);
+  }
 }
 
 /** When the release was first started, over restarts. */

@@ -1,28 +1,11 @@
 import { applyChanges, type Change } from "../../routing/index.ts";
 import { type Exchange, first } from "./exchange.ts";
 import { withoutHeaders } from "./headers.ts";
+import { isOfPlatform } from "./platform-headers.ts";
 
-// Of the connection, or what only the platform may say. The gateway drops `x-forwarded-*` and sets it anew.
-const DROPPED = new Set([
-  ...[
-    "connection",
-    "keep-alive",
-    "te",
-    "trailer",
-    "upgrade",
-    "expect",
-    "transfer-encoding",
-    "proxy-connection",
-  ],
-  ...["x-matched-path", "x-now-route-matches", "x-real-ip", "x-signalbox-failed", "x-prerender-bypass"],
-  ...["x-invocation-id", "x-next-revalidated-tags", "x-next-revalidate-tag-token"],
-]);
-const PLATFORM = /^x-(vercel|middleware)-/;
-// The dock's own doors: what it lets through and checks itself, and what a function may need to see.
-const VISITORS = new Set([
-  "x-vercel-protection-bypass",
-  "x-vercel-set-bypass-cookie",
-  "x-vercel-skip-toolbar",
+const OF_THE_CONNECTION = new Set([
+  ...["connection", "keep-alive", "te", "trailer", "upgrade", "expect", "transfer-encoding"],
+  ...["proxy-connection", "x-signalbox-failed"],
 ]);
 
 /** The headers a function gets: the visitor's, as middleware and routes changed them, and Vercel's own. */
@@ -32,7 +15,7 @@ export function functionHeaders(
   platform: { readonly deploymentUrl: string; readonly matchedPath: string | null },
 ): string[] {
   const { req, host, requestId } = exchange;
-  const plain = withoutHeaders(req.rawHeaders, (name) => DROPPED.has(name) || isPlatform(name));
+  const plain = withoutHeaders(req.rawHeaders, (name) => OF_THE_CONNECTION.has(name) || isOfPlatform(name));
   const headers = changes.length === 0 ? plain : changed(plain, changes);
   if (req.headers["transfer-encoding"] !== undefined) headers.push("transfer-encoding", "chunked");
   // Next.js shows an answer of its memory again when the same invocation asks twice.
@@ -55,6 +38,8 @@ export function sharedHeaders(
     readonly matchedPath: string;
     readonly query: URLSearchParams;
     readonly allowed: readonly string[];
+    /** The bypass token of a request to renew the answer. Anybody else's word would be kept for everybody. */
+    readonly revalidate?: string | null;
   },
 ): string[] {
   const { host, requestId, req } = exchange;
@@ -65,18 +50,13 @@ export function sharedHeaders(
   headers.push("x-vercel-deployment-url", platform.deploymentUrl || host);
   headers.push("x-matched-path", asHeader(platform.matchedPath));
   if (platform.query.size > 0) headers.push("x-now-route-matches", platform.query.toString());
-  const demand = req.headers["x-prerender-revalidate"];
-  if (typeof demand === "string") headers.push("x-prerender-revalidate", demand);
+  if (platform.revalidate) headers.push("x-prerender-revalidate", platform.revalidate);
   return headers;
 }
 
 function clientAddress({ req }: Exchange): string {
   const [address = ""] = first(req.headers["x-forwarded-for"]).split(",");
   return address.trim() || req.socket.remoteAddress?.replace(/^::ffff:/, "") || "127.0.0.1";
-}
-
-function isPlatform(name: string): boolean {
-  return PLATFORM.test(name) && !VISITORS.has(name);
 }
 
 function changed(headers: readonly string[], changes: readonly Change[]): string[] {

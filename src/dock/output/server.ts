@@ -20,7 +20,7 @@ import { createDataCache } from "./kept/data-cache.ts";
 import { openKeptStore } from "./kept/kept-store.ts";
 import { openTagTimes } from "./kept/tag-times.ts";
 import { createLookup, type Output } from "./lookup.ts";
-import { createPrerenders, type Prerenders } from "./prerender/prerenders.ts";
+import { createPrerenders, demandOf, type Prerenders } from "./prerender/prerenders.ts";
 import { type ReleaseOutput, readOutput } from "./read-output.ts";
 import { sharedHeaders } from "./request-headers.ts";
 import { createRuntimeLog, type RuntimeLog } from "./runtime-log.ts";
@@ -126,7 +126,10 @@ function createPlatform(options: OutputServerOptions, server: http.Server): Plat
     call: async ({ path, spec, prerender }, variant, exchange) => {
       if (typeof spec === "string") throw new Error(spec);
       const { query, headers: allowed } = variant;
-      const headers = sharedHeaders(exchange, { deploymentUrl, matchedPath: path, query, allowed });
+      const isDemanded = prerender !== null && demandOf(exchange.req, prerender) !== null;
+      const revalidate = isDemanded ? prerender.bypassToken : null;
+      const place = { deploymentUrl, matchedPath: path, query, allowed, revalidate };
+      const headers = sharedHeaders(exchange, place);
       const search = prerender?.passQuery && query.size > 0 ? `?${query}` : "";
       return callFunction(pool, spec, {
         method: "GET",

@@ -4,6 +4,7 @@ import type { Dock } from "../dock.ts";
 import { environmentHost, parseHost, productionHost } from "../hosts.ts";
 import { getProject, listEnvironments } from "../projects/queries.ts";
 import type { AliasKind } from "../rows.ts";
+import { isHeldByAnother, isNameOfAnother } from "../traffic/host-owner.ts";
 import type { ProjectDomain } from "../traffic/snapshot.ts";
 
 export type AssignedAlias = {
@@ -25,14 +26,14 @@ export async function assignAlias(dock: Dock, idOrUrl: string, alias: string): P
     });
   }
   const deployment = await getDeployment(dock, idOrUrl);
+  if (await isNameOfAnother(dock, host, deployment.project_id)) throw taken(host);
   const kind = await kindOf(dock, deployment, host);
   let oldDeploymentId: string | null = null;
   const generation = await dock.keeper.withUp([deployment.id], async () => {
     const generation = await dock.traffic.change((state) => {
       if (!state.releases.has(deployment.id)) throw notReady(deployment);
       const holder = state.aliases.get(host);
-      const immutable = [...state.releases.values()].some((release) => release.host === host);
-      if (immutable || (holder && holder.projectId !== deployment.project_id)) throw taken(host);
+      if (isHeldByAnother(state, host, deployment.project_id)) throw taken(host);
       if (kind === "production" && state.rollouts.has(deployment.project_id)) throw rolling(host);
       oldDeploymentId = holder?.deploymentId ?? null;
       return {

@@ -1,28 +1,37 @@
 import type { Deployment } from "../deployments/queries.ts";
 import type { Dock } from "../dock.ts";
 import { branchHost, environmentHost, productionHost, pullRequestHost } from "../hosts.ts";
-import { findEnvironment } from "../projects/queries.ts";
+import { findEnvironment, findProject } from "../projects/queries.ts";
+import { isHeldByAnother, isNameOfAnother } from "../traffic/host-owner.ts";
 import { type AliasTarget, productionOf, type TrafficState } from "../traffic/snapshot.ts";
 
 export type AutomaticHost = { readonly host: string } & AliasTarget;
 
-/** The host that a deployment gets by itself, or null where it asked for none. */
+/** The host that a deployment gets by itself; null where it asked for none, or where it is another project's. */
 export async function automaticHost(dock: Dock, row: Deployment): Promise<AutomaticHost | null> {
+  const found = await hostOf(dock, row);
+  // A branch `x` of `app` would be served where the project `app-git-x` is.
+  return found && (await isNameOfAnother(dock, found.host, row.project_id)) ? null : found;
+}
+
+async function hostOf(dock: Dock, row: Deployment): Promise<AutomaticHost | null> {
+  // By the project's name of now: it may have been renamed while this one was built or checked.
+  const project = await findProject(dock.db, row.project_id);
+  if (!project) return null;
+  const { name } = project;
+  const { domain } = dock;
   const alias = { deploymentId: row.id, projectId: row.project_id };
-  if (row.target === "production") {
-    return { ...alias, host: productionHost(row.name, dock.domain), kind: "production" };
-  }
+  if (row.target === "production")
+    return { ...alias, host: productionHost(name, domain), kind: "production" };
   if (row.custom_environment_id) {
     const environment = await findEnvironment(dock.db, row.project_id, row.custom_environment_id);
     if (!environment) return null;
-    return { ...alias, host: environmentHost(row.name, environment.slug, dock.domain), kind: "environment" };
+    return { ...alias, host: environmentHost(name, environment.slug, domain), kind: "environment" };
   }
   const pullRequest = pullRequestOf(row.meta);
   if (pullRequest !== null)
-    return { ...alias, host: pullRequestHost(row.name, pullRequest, dock.domain), kind: "branch" };
-  return row.branch
-    ? { ...alias, host: branchHost(row.name, row.branch, dock.domain), kind: "branch" }
-    : null;
+    return { ...alias, host: pullRequestHost(name, pullRequest, domain), kind: "branch" };
+  return row.branch ? { ...alias, host: branchHost(name, row.branch, domain), kind: "branch" } : null;
 }
 
 /** The number of the pull request that a preview belongs to: it has that one's host, and not its branch's. */
@@ -38,8 +47,7 @@ export function dueAliases(
   host: AutomaticHost | null,
 ): AutomaticHost[] {
   if (!host || !isDue(state, row, host)) return [];
-  const isOurs = (domain: string) =>
-    (state.aliases.get(domain)?.projectId ?? row.project_id) === row.project_id;
+  const isOurs = (domain: string) => !isHeldByAnother(state, domain, row.project_id);
   const domains = domainsOf(state, row.project_id, {
     branch: host.kind === "branch" ? row.branch : null,
     environmentId: row.custom_environment_id,
@@ -72,8 +80,8 @@ function isDue(state: TrafficState, row: Deployment, host: AutomaticHost): boole
     const release = serving && state.releases.get(serving.deploymentId);
     if (release && release.createdAt > row.created_at) return false;
   }
+  if (isHeldByAnother(state, host.host, row.project_id)) return false;
   const holder = state.aliases.get(host.host);
-  if (!holder) return true;
-  const release = state.releases.get(holder.deploymentId);
-  return holder.projectId === row.project_id && (!release || release.createdAt <= row.created_at);
+  const release = holder && state.releases.get(holder.deploymentId);
+  return !release || release.createdAt <= row.created_at;
 }

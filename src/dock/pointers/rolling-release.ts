@@ -3,7 +3,7 @@ import { AppError } from "../../foundation/errors.ts";
 import { refuseUnchecked } from "../checks/settle.ts";
 import type { Dock } from "../dock.ts";
 import { getProject, type Project } from "../projects/queries.ts";
-import type { DockTables, RollingStage } from "../rows.ts";
+import type { DockTables, DockTx, RollingStage } from "../rows.ts";
 import { productionOf } from "../traffic/snapshot.ts";
 import { promote, promotion } from "./promote.ts";
 import { releaseOf } from "./release-of.ts";
@@ -141,6 +141,7 @@ export async function approveStage(
 export async function completeRollingRelease(dock: Dock, project: Project, canaryId: string): Promise<void> {
   const active = await activeRollingRelease(dock, project, canaryId);
   const now = dock.clock.now();
+  let queued: string | null = null;
   await dock.keeper.withUp([canaryId], async () => {
     const generation = await dock.traffic.change((state) => {
       mustBeActive(state.rollouts.get(project.id), active.id, project);
@@ -149,6 +150,8 @@ export async function completeRollingRelease(dock: Dock, project: Project, canar
         ...change,
         setRollouts: [{ projectId: project.id, rollout: null }],
         write: async (tx, generation) => {
+          // Read where it is cleared: one may have been queued since the project was looked up.
+          queued = await queuedPromotion(tx, project.id);
           await change.write?.(tx, generation);
           await tx
             .updateTable("rolling_releases")
@@ -162,10 +165,19 @@ export async function completeRollingRelease(dock: Dock, project: Project, canar
     });
     await dock.publisher.served(generation);
   });
-  if (project.queued_promotion && project.queued_promotion !== canaryId) {
-    await promote(dock, await getProject(dock.db, project.id), project.queued_promotion);
+  if (queued !== null && queued !== canaryId) {
+    await promote(dock, await getProject(dock.db, project.id), queued);
   }
   dock.keeper.sweep();
+}
+
+async function queuedPromotion(tx: DockTx, projectId: string): Promise<string | null> {
+  const row = await tx
+    .selectFrom("projects")
+    .select("queued_promotion")
+    .where("id", "=", projectId)
+    .executeTakeFirst();
+  return row?.queued_promotion ?? null;
 }
 
 async function activeRollingRelease(dock: Dock, project: Project, canaryId: string): Promise<RollingRelease> {

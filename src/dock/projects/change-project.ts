@@ -4,10 +4,11 @@ import type { Dock } from "../dock.ts";
 import { productionHost } from "../hosts.ts";
 import type { ProjectOptions, ProjectSettings, RollingReleaseConfig } from "../rows.ts";
 import { protectionOf } from "../traffic/host-gate.ts";
+import { isHeldByAnother, isNameOfAnother } from "../traffic/host-owner.ts";
 import { settingsOf, type TrafficSettings, type TrafficState } from "../traffic/snapshot.ts";
 import type { Change } from "../traffic/traffic.ts";
 import { checkName, hostTaken, nameTaken } from "./create-project.ts";
-import { getProject, type Project } from "./queries.ts";
+import { findProject, getProject, type Project } from "./queries.ts";
 
 /** Changes the settings given; the others stay. Settings reach builds from the next deployment on. */
 export async function updateProject(
@@ -28,7 +29,12 @@ export async function updateProject(
   const maxAge = changes.skewProtectionMaxAge;
   const options = { ...project.options, ...changes.options };
   const name = changes.name ?? project.name;
-  if (name !== project.name) checkName(name);
+  if (name !== project.name) {
+    checkName(name);
+    const host = productionHost(name, dock.domain);
+    const isTaken = await isNameOfAnother(dock, host, project.id);
+    if (isTaken && !(await findProject(dock.db, name))) throw hostTaken(name, host);
+  }
   const row = {
     name,
     options: JSON.stringify(options),
@@ -71,8 +77,7 @@ function renaming(
   const before = productionHost(project.name, dock.domain);
   const host = productionHost(name, dock.domain);
   const alias = state.aliases.get(before);
-  const holder = state.aliases.get(host);
-  if (holder && holder.projectId !== project.id) throw hostTaken(name, host);
+  if (isHeldByAnother(state, host, project.id)) throw hostTaken(name, host);
   const addReleases = [...state.releases.values()]
     .filter((release) => release.projectId === project.id)
     .map((release) => ({ ...release, project: name }));

@@ -3,6 +3,7 @@ import { AppError, errorCodeOf } from "../../foundation/errors.ts";
 import type { Dock } from "../dock.ts";
 import { productionHost } from "../hosts.ts";
 import type { ProjectOptions, ProjectSettings } from "../rows.ts";
+import { isHeldByAnother, isNameOfAnother } from "../traffic/host-owner.ts";
 import type { ProjectLink } from "./git-link.ts";
 import { findProject, type Project } from "./queries.ts";
 
@@ -13,7 +14,9 @@ export async function createProject(
 ): Promise<Project> {
   checkName(input.name);
   const host = productionHost(input.name, dock.domain);
-  if (dock.traffic.state.aliases.has(host)) throw hostTaken(input.name, host);
+  const isTaken =
+    isHeldByAnother(dock.traffic.state, host, null) || (await isNameOfAnother(dock, host, null));
+  if (isTaken && !(await findProject(dock.db, input.name))) throw hostTaken(input.name, host);
   const now = dock.clock.now();
   try {
     return await dock.db.transaction().execute(async (tx) => {

@@ -3,6 +3,7 @@ import { AppError } from "../../foundation/errors.ts";
 import type { Dock } from "../dock.ts";
 import { parseHost, productionHost } from "../hosts.ts";
 import type { DockTables } from "../rows.ts";
+import { isNameOfAnother } from "../traffic/host-owner.ts";
 import { domainOf } from "../traffic/load.ts";
 import { type AliasTarget, productionOf, type TrafficState } from "../traffic/snapshot.ts";
 import type { Change } from "../traffic/traffic.ts";
@@ -72,6 +73,7 @@ export async function addProjectDomain(
     });
   }
   const now = dock.clock.now();
+  if (await isNameOfAnother(dock, host, project.id)) throw inUse(host, undefined);
   const row = await rowOf(dock, project, input, {
     ...ownDomain(dock, project),
     name: host,
@@ -199,8 +201,11 @@ function refuseTaken(dock: Dock, state: TrafficState, project: Project, host: st
   const isImmutable = [...state.releases.values()].some((release) => release.host === host);
   const isOwn = host === productionHost(project.name, dock.domain);
   if (!holder && !isImmutable && !isOwn && (!alias || alias.projectId === project.id)) return;
-  const projectId = holder?.projectId ?? alias?.projectId;
-  throw new VercelError("conflict", "domain_already_in_use", `The domain ${host} is in use already.`, {
+  throw inUse(host, holder?.projectId ?? alias?.projectId);
+}
+
+function inUse(host: string, projectId: string | undefined): VercelError {
+  return new VercelError("conflict", "domain_already_in_use", `The domain ${host} is in use already.`, {
     hint: "Remove it there first, or move it.",
     fields: { domain: { name: host, projectId } },
   });

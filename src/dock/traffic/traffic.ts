@@ -4,6 +4,7 @@ import { AppError } from "../../foundation/errors.ts";
 import type { Ids } from "../../foundation/ids.ts";
 import type { DockDatabase, DockTables } from "../rows.ts";
 import { type Former, formerAfter } from "./former.ts";
+import { isHeldByAnother } from "./host-owner.ts";
 import { loadTraffic } from "./load.ts";
 import {
   type AliasTarget,
@@ -86,6 +87,7 @@ export async function createTraffic(deps: {
 
   async function commit(change: Change, least: number): Promise<number> {
     refuseUnrouted(state, change);
+    refuseTakeover(state, change);
     const generation = Math.max(state.generation, least) + 1;
     const former = formerOf(state, change, deps.clock.now());
     uncertain = true;
@@ -163,6 +165,21 @@ function refuseUnrouted(state: TrafficState, change: Change): void {
     throw new AppError("conflict", `The deployment ${deploymentId} is gone; ${host} was not pointed to it.`, {
       hint: "Choose another deployment.",
     });
+  }
+}
+
+/** No project takes what is another one's. A domain that moves says so; that was judged where it was asked for. */
+function refuseTakeover(state: TrafficState, change: Change): void {
+  const moved = new Set(change.domainsInMemory?.set?.map(([host]) => host));
+  for (const { host, projectId } of change.setAliases ?? []) {
+    if (moved.has(host) || !isHeldByAnother(state, host, projectId)) continue;
+    throw new AppError(
+      "conflict",
+      `The host ${host} is in use by another project or is a deployment's own.`,
+      {
+        hint: "Choose another host, or remove it there first.",
+      },
+    );
   }
 }
 

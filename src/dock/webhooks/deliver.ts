@@ -10,6 +10,8 @@ const FIRST_BACKOFF_MS = 1_000;
 const LONGEST_BACKOFF_MS = 60 * 60_000;
 /** What could not be delivered for so long is given up. */
 const GIVE_UP_MS = 3 * 24 * 60 * 60_000;
+/** Events that wait for one webhook. */
+const MOST_WAITING = 10_000;
 const RESTLESS_POLL_MS = 50;
 
 export type Delivery = {
@@ -94,11 +96,34 @@ async function deliver(
   }
   const backoffMs = Math.min(FIRST_BACKOFF_MS * 2 ** head.attempts, LONGEST_BACKOFF_MS);
   dock.log.debug({ webhookId, event, problem, backoffMs }, "a webhook did not take its event");
+  await forgetOldest(dock, webhookId);
   await dock.db
     .updateTable("webhook_deliveries")
     .set({ attempts: head.attempts + 1, next_at: new Date(now.getTime() + backoffMs) })
     .where("serial", "=", head.serial)
     .execute();
+}
+
+/** What waits for one that takes nothing must not fill the disk. */
+async function forgetOldest(dock: Pick<Dock, "db" | "log">, webhookId: string): Promise<void> {
+  const first = await dock.db
+    .selectFrom("webhook_deliveries")
+    .select("serial")
+    .where("webhook_id", "=", webhookId)
+    .orderBy("serial", "desc")
+    .offset(MOST_WAITING)
+    .limit(1)
+    .executeTakeFirst();
+  if (!first) return;
+  await dock.db
+    .deleteFrom("webhook_deliveries")
+    .where("webhook_id", "=", webhookId)
+    .where("serial", "<=", first.serial)
+    .execute();
+  dock.log.warn(
+    { webhookId, kept: MOST_WAITING },
+    "a webhook takes nothing, and its oldest events were dropped",
+  );
 }
 
 async function remove(dock: Pick<Dock, "db">, { serial }: Head): Promise<void> {

@@ -58,9 +58,21 @@ export async function createHooks(deps: {
       const payload = await payloadOf(tx, about);
       const event = { id: deps.ids("evt"), type, createdAt: now.getTime(), region: null, payload };
       const body = JSON.stringify(event);
+      // One that is removed just now gets nothing, and must not make fail what happened.
+      const there = await tx
+        .selectFrom("webhooks")
+        .select("id")
+        .where(
+          "id",
+          "in",
+          asked.map(({ id }) => id),
+        )
+        .forKeyShare()
+        .execute();
+      if (there.length === 0) return;
       await tx
         .insertInto("webhook_deliveries")
-        .values(asked.map(({ id }) => ({ webhook_id: id, event: type, body, created_at: now, next_at: now })))
+        .values(there.map(({ id }) => ({ webhook_id: id, event: type, body, created_at: now, next_at: now })))
         .execute();
       restlessUntilMs = deps.clock.monotonicMs() + RESTLESS_MS;
       deps.onEvent();

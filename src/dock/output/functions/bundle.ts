@@ -15,12 +15,17 @@ import {
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { AppError, errorCodeOf } from "../../../foundation/errors.ts";
 import { randomText } from "../../../foundation/ids.ts";
+import { inParallel } from "../../build/in-parallel.ts";
 import type { FunctionSpec } from "./function-config.ts";
+
+const AT_ONCE = 16;
 
 /**
  * Lays a function's files out as they are on Vercel: a directory of its own with everything in its place, also what
- * `filePathMap` takes from the repository. Hard links, so that it costs no space. It lies outside of the release's
- * tree: otherwise a `package.json` of the repository would decide how Node reads the function's modules.
+ * `filePathMap` takes from the repository. Each file is copied once for the release, and its functions share the copy
+ * by hard links: the artifact is other releases' too, and a function that writes into its own files must not change
+ * it. It lies outside of the release's tree: otherwise a `package.json` of the repository would decide how Node reads
+ * the function's modules.
  * @returns the bundle's directory, made once for each release.
  */
 export async function layOut(
@@ -34,12 +39,14 @@ export async function layOut(
   await mkdir(bundles, { recursive: true });
   await writeFile(join(bundles, "package.json"), "{}\n");
   const draft = join(bundles, `.${id}-${randomText(8)}`);
+  const layout = { root: draft, tree, copies: join(bundles, ".copies") };
+  await mkdir(layout.copies, { recursive: true });
   try {
     await mkdir(draft);
-    await copyDirectory(spec.directory, draft, draft);
-    for (const [to, from] of Object.entries(spec.filePathMap)) {
-      await placeFile(inside(tree, from), inside(draft, to), draft);
-    }
+    await copyDirectory(spec.directory, draft, layout);
+    await inParallel(Object.entries(spec.filePathMap), AT_ONCE, ([to, from]) =>
+      placeFile(inside(tree, from), inside(draft, to), layout),
+    );
     await rename(draft, place);
   } catch (error) {
     await rm(draft, { recursive: true, force: true });
@@ -49,28 +56,51 @@ export async function layOut(
   return place;
 }
 
-async function copyDirectory(from: string, to: string, root: string): Promise<void> {
-  for (const entry of await readdir(from, { withFileTypes: true })) {
-    const [source, target] = [join(from, entry.name), join(to, entry.name)];
-    if (entry.isDirectory()) {
-      await mkdir(target, { recursive: true });
-      await copyDirectory(source, target, root);
-    } else await placeFile(source, target, root);
+type Layout = {
+  /** Of the bundle. */
+  readonly root: string;
+  readonly tree: string;
+  /** The release's own files, named by where they come from. */
+  readonly copies: string;
+};
+
+async function copyDirectory(from: string, to: string, layout: Layout): Promise<void> {
+  const entries = await readdir(from, { withFileTypes: true });
+  const [folders, files] = [
+    entries.filter((one) => one.isDirectory()),
+    entries.filter((one) => !one.isDirectory()),
+  ];
+  await inParallel(files, AT_ONCE, ({ name }) => placeFile(join(from, name), join(to, name), layout));
+  for (const { name } of folders) {
+    await mkdir(join(to, name), { recursive: true });
+    await copyDirectory(join(from, name), join(to, name), layout);
   }
 }
 
-async function placeFile(source: string, target: string, root: string): Promise<void> {
+async function placeFile(source: string, target: string, layout: Layout): Promise<void> {
   const facts = await lstat(source);
   await mkdir(dirname(target), { recursive: true });
-  if (facts.isSymbolicLink()) return placeLink(await readlink(source), target, root);
-  if (facts.isDirectory()) return copyDirectory(source, target, root);
+  if (facts.isSymbolicLink()) return placeLink(await readlink(source), target, layout.root);
+  if (facts.isDirectory()) return copyDirectory(source, target, layout);
   if (!facts.isFile()) throw outside(source, "is neither a file nor a link");
+  const copy = await copyOf(source, layout);
   try {
-    await link(source, target);
+    await link(copy, target);
   } catch (error) {
     if (errorCodeOf(error) === "EEXIST") return;
-    await copyFile(source, target, constants.COPYFILE_FICLONE);
+    // More links than the file system allows.
+    await copyFile(copy, target, constants.COPYFILE_FICLONE);
   }
+}
+
+/** Whole or absent: two bundles may want the same file at once. */
+async function copyOf(source: string, { tree, copies }: Layout): Promise<string> {
+  const copy = join(copies, createHash("sha256").update(relative(tree, source)).digest("hex").slice(0, 32));
+  if (await exists(copy)) return copy;
+  const draft = `${copy}-${randomText(8)}`;
+  await copyFile(source, draft, constants.COPYFILE_FICLONE);
+  await rename(draft, copy);
+  return copy;
 }
 
 /** A package manager's link between packages: kept as it is when it stays in the bundle. */

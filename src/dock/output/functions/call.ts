@@ -2,6 +2,7 @@ import http, { type ClientRequest, type IncomingMessage } from "node:http";
 import type { Readable } from "node:stream";
 import { errorCodeOf } from "../../../foundation/errors.ts";
 import { FAILED_HEADER } from "../child/protocol.ts";
+import { withoutHeaders } from "../headers.ts";
 import type { FunctionSpec } from "./function-config.ts";
 import type { Instance } from "./instance.ts";
 import type { FunctionPool, Role } from "./pool.ts";
@@ -114,7 +115,8 @@ class Running {
 
   send(call: Call): Promise<CallAnswer> {
     const { promise, resolve, reject } = Promise.withResolvers<CallAnswer>();
-    const { method, url, headers, body } = call;
+    const { method, url } = call;
+    const { headers, body } = sendable(call);
     const { socket: socketPath, agent } = this.#instance;
     const request = http.request({
       socketPath,
@@ -126,7 +128,10 @@ class Running {
     });
     this.#request = request;
     request.once("response", (response) => {
-      response.once("close", () => this.over());
+      response.once("close", () => {
+        this.over();
+        if (!request.writableFinished) this.#discard(body);
+      });
       // Told to whoever reads the body; there may be nobody any more.
       response.on("error", () => {});
       if (response.headers[FAILED_HEADER] !== undefined) {
@@ -143,10 +148,13 @@ class Running {
     });
     if (body === null) request.end();
     else {
-      body.pipe(request);
-      body.once("close", () => {
+      const endEarly = () => {
         if (!body.readableEnded) this.#end();
-      });
+      };
+      // The client may have left while a process was started.
+      if (body.destroyed) endEarly();
+      body.pipe(request);
+      body.once("close", endEarly);
     }
     return promise;
   }
@@ -176,10 +184,31 @@ class Running {
     this.#request?.destroy();
   }
 
+  /** What the function did not read is thrown away: the client's connection would stand still for ever. */
+  #discard(body: Readable | null): void {
+    this.#end();
+    body?.unpipe();
+    body?.resume();
+  }
+
   over(): void {
     if (!this.#over) this.#pool.release(this.#instance);
     this.#over = true;
   }
+}
+
+/**
+ * The headers and the body as they go together. A body that somebody else has read from is none any more: with its
+ * length announced and its bytes missing, the process would read the next visitor's request as the rest of it.
+ */
+function sendable({ headers, body }: Call): Pick<Call, "headers" | "body"> {
+  if (body !== null && !body.readableDidRead) return { headers, body };
+  body?.resume();
+  return { headers: withoutHeaders(headers, isOfBody), body: null };
+}
+
+function isOfBody(name: string): boolean {
+  return name === "content-length" || name === "transfer-encoding";
 }
 
 export function endToEnd(raw: readonly string[]): string[] {

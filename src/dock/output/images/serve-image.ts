@@ -24,8 +24,8 @@ export type ImageSources = {
   /** The path of the endpoint that was asked. */
   readonly endpoint: string;
   readonly fileOf: (path: string) => StaticFile | null;
-  /** A local image that is no file: asked for as a visitor would. null when there is none. */
-  readonly ask: (path: string) => Promise<{ type: string; body: Buffer } | null>;
+  /** A local image that is no file: the answer that has it, or null when there is none. */
+  readonly ask: (path: string) => Promise<IncomingMessage | null>;
   readonly allowNetworks: readonly string[];
 };
 
@@ -108,7 +108,7 @@ async function localImage(
   const file = sources.fileOf(request.path);
   if (file !== null) return { type: file.type, body: await buffer(createReadStream(file.path)) };
   const asked = await sources.ask(`${request.path}${request.query}`);
-  if (asked !== null) return asked;
+  if (asked !== null) return { type: asked.headers["content-type"] ?? "", body: await bounded(asked) };
   throw new ImageFailure({ status: 404, code: "NOT_FOUND", message: NOT_AN_IMAGE });
 }
 
@@ -146,6 +146,8 @@ function externalFailure(problem: string): PlatformError {
   return { status: 502, code: "OPTIMIZED_EXTERNAL_IMAGE_REQUEST_FAILED", message };
 }
 
+const TOO_LARGE = { ...externalFailure(""), message: "The image is larger than 100 MB" };
+
 function nextHop(location: string, from: URL, { images, endpoint }: ImageSources): URL {
   const next = URL.parse(location, from.href);
   const query = new URLSearchParams({ url: next?.href ?? "", w: String(images.sizes[0] ?? 0), q: "75" });
@@ -170,7 +172,7 @@ async function bounded(answer: IncomingMessage): Promise<Buffer> {
   let size = 0;
   for await (const chunk of answer as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > LARGEST_BYTES) throw new ImageFailure(externalFailure("is larger than 100 MB"));
+    if (size > LARGEST_BYTES) throw new ImageFailure(TOO_LARGE);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

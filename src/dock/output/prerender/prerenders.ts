@@ -216,7 +216,11 @@ function isPreview(req: IncomingMessage, { bypassToken }: PrerenderSpec): boolea
   return cookie !== undefined && bypassToken !== null && isEqual(cookie, bypassToken);
 }
 
-function demandOf(req: IncomingMessage, { bypassToken }: PrerenderSpec): "always" | "if-generated" | null {
+/** Whether the request may have an answer made anew, and whether only one that is there already. */
+export function demandOf(
+  req: IncomingMessage,
+  { bypassToken }: PrerenderSpec,
+): "always" | "if-generated" | null {
   const token = req.headers["x-prerender-revalidate"];
   if (typeof token !== "string" || bypassToken === null || !isEqual(token, bypassToken)) return null;
   return req.headers["x-prerender-revalidate-if-generated"] === undefined ? "always" : "if-generated";
