@@ -142,8 +142,11 @@ export async function rollBack(
     const traffic = await readTraffic(client, domains, place, signal);
     if (traffic[to] !== 100) throw error;
   }
+  const left = await client.memory.read(place.targetProjectId);
   // A promotion that was cut short has nothing to put back any more: it is off now, and pinned.
-  await client.memory.write(place.targetProjectId, { restoringSince: null });
+  if (left.restoringSince !== null)
+    await client.memory.write(place.targetProjectId, { restoringSince: null });
+  if (left.rolling === null) return;
   // The traffic is back. What is left of the template the watch tidies up: neither its failure nor its silence is one
   // of a rollback.
   const limit = AbortSignal.any([signal, AbortSignal.timeout(KEEP_LIMIT_MS)]);
