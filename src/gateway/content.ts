@@ -15,9 +15,9 @@ const SMALL_BYTES = 256 * 1_024;
 export function createContent(limitBytes = 64 * 1_024 * 1_024): Content {
   const kept = new Map<string, Buffer>();
   let keptBytes = 0;
-  const keep = (path: string, bytes: Buffer) => {
-    if (kept.has(path)) return;
-    kept.set(path, bytes);
+  const keep = (digest: string, bytes: Buffer) => {
+    if (kept.has(digest)) return;
+    kept.set(digest, bytes);
     keptBytes += bytes.length;
     for (const [oldest, { length }] of kept) {
       if (keptBytes <= limitBytes) break;
@@ -28,11 +28,12 @@ export function createContent(limitBytes = 64 * 1_024 * 1_024): Content {
   return {
     small(store, digest, size) {
       if (size > SMALL_BYTES) return null;
-      const path = contentPath(store, digest);
-      const bytes = kept.get(path);
-      if (bytes === undefined) return readSmall(path, size, keep);
-      kept.delete(path);
-      kept.set(path, bytes);
+      // By digest: the same one is the same bytes, whatever store they came from.
+      const bytes = kept.get(digest);
+      if (bytes === undefined)
+        return readSmall(contentPath(store, digest), size, (read) => keep(digest, read));
+      kept.delete(digest);
+      kept.set(digest, bytes);
       return bytes;
     },
     stream: (store, digest, { first, last }) =>
@@ -40,15 +41,11 @@ export function createContent(limitBytes = 64 * 1_024 * 1_024): Content {
   };
 }
 
-async function readSmall(
-  path: string,
-  size: number,
-  keep: (path: string, bytes: Buffer) => void,
-): Promise<Buffer> {
+async function readSmall(path: string, size: number, keep: (bytes: Buffer) => void): Promise<Buffer> {
   const bytes = await readFile(path);
   // A truncated file must not be served under a length and an ETag that promise another.
   if (bytes.length !== size) throw new Error(`${path} has ${bytes.length} bytes instead of ${size}`);
-  keep(path, bytes);
+  keep(bytes);
   return bytes;
 }
 

@@ -50,7 +50,24 @@ export function answerFile(
   return { status: options.status, headers, body: options.head ? null : { ...variant, range: null } };
 }
 
+/** Headers of files that no route adds to, by file and encoding: made once, and copied for each answer. */
+const plain = new WeakMap<ManifestFile, Map<string | null, readonly string[]>>();
+
 function fileHeaders(
+  file: ManifestFile,
+  encoding: string | null,
+  etag: string,
+  options: { readonly status: number; readonly extra: Readonly<Record<string, string>> },
+): string[] {
+  for (const _ in options.extra) return madeHeaders(file, encoding, etag, options);
+  if (options.status !== 200) return madeHeaders(file, encoding, etag, options);
+  const known = plain.get(file) ?? new Map<string | null, readonly string[]>();
+  const headers = known.get(encoding) ?? madeHeaders(file, encoding, etag, options);
+  if (!known.has(encoding)) plain.set(file, known.set(encoding, headers));
+  return headers.slice();
+}
+
+function madeHeaders(
   file: ManifestFile,
   encoding: string | null,
   etag: string,
