@@ -5,6 +5,7 @@ import { outsideNotes, type Watch } from "../client/outside.ts";
 import { type Command, PROJECT_OPTION } from "../command.ts";
 import type { Context } from "../context.ts";
 import { EXIT } from "../exit-code.ts";
+import { projectOf } from "../project-of.ts";
 import { formatAge } from "../terminal/quantity.ts";
 import { formatTable } from "../terminal/table.ts";
 import { harmless } from "../terminal/width.ts";
@@ -47,20 +48,6 @@ export const outside: Command = {
     return list(context, path);
   },
 };
-
-async function projectOf(context: Context, args: Arguments): Promise<string> {
-  const named = args.text("project");
-  if (named !== null) return named;
-  const { projects } = await context.api().get<{ projects: { name: string }[] }>("/api/projects");
-  const [only, ...others] = projects.map(({ name }) => name);
-  if (only !== undefined && others.length === 0) return only;
-  throw usageError(
-    only === undefined ? "There is no project yet." : "There are several projects; which one?",
-    only === undefined
-      ? "Make one with `signalbox deploy` in its folder."
-      : `Add --project with one of: ${[only, ...others].join(", ")}.`,
-  );
-}
 
 async function list(context: Context, path: string): Promise<number> {
   const found = await context.api().get<{ watches: Watch[]; events: Event[] }>(path);
