@@ -5,7 +5,15 @@ import { join, resolve } from "node:path";
 
 /** Packages that only tests need: too large, or too foreign, to be dependencies of Signalbox. */
 const PACKAGES: readonly { readonly directory: string; readonly tests: readonly string[] }[] = [
-  { directory: "test/vercel-cli", tests: ["test/e2e/vercel-cli.test.ts", "test/e2e/built-apps.test.ts"] },
+  {
+    directory: "test/vercel-cli",
+    tests: [
+      "test/e2e/vercel-cli.test.ts",
+      "test/e2e/built-apps.test.ts",
+      "test/contract/routing-vercel-dev.test.ts",
+      "src/dock/build/vercel-build.test.ts",
+    ],
+  },
 ];
 
 /**

@@ -190,27 +190,24 @@ describe("who builds", () => {
   });
 });
 
-test.runIf(existsSync(official))(
-  "the official CLI builds a site and its functions, and asks nobody for it",
-  async () => {
-    await using directory = await temporaryDirectory();
-    const at = await buildPlace(directory.path, {}, { vercelCli: official });
-    const files = await treeOf(at.store, {
-      "api/hello.js": "module.exports = (request, response) => response.json({ hello: true });",
-      "public/about.html": "about",
-      "vercel.json": JSON.stringify({
-        cleanUrls: true,
-        crons: [{ path: "/api/hello", schedule: "0 5 * * *" }],
-      }),
-    });
-    const { artifact } = await runBuild(at, requestOf(files));
-    expect(artifact).toMatchObject({
-      kind: "server",
+test("the official CLI builds a site and its functions, and asks nobody for it", async () => {
+  await using directory = await temporaryDirectory();
+  const at = await buildPlace(directory.path, {}, { vercelCli: official });
+  const files = await treeOf(at.store, {
+    "api/hello.js": "module.exports = (request, response) => response.json({ hello: true });",
+    "public/about.html": "about",
+    "vercel.json": JSON.stringify({
+      cleanUrls: true,
       crons: [{ path: "/api/hello", schedule: "0 5 * * *" }],
-    });
-    expect(artifact.functions).toMatchObject([{ path: "api/hello", type: "lambda", runtime: "nodejs24.x" }]);
-    const output = join(artifact.server?.directory ?? "", ".vercel/output");
-    const config = JSON.parse(await readFile(join(output, "config.json"), "utf8"));
-    expect(config.overrides).toEqual({ "about.html": { path: "about" } });
-  },
-);
+    }),
+  });
+  const { artifact } = await runBuild(at, requestOf(files));
+  expect(artifact).toMatchObject({
+    kind: "server",
+    crons: [{ path: "/api/hello", schedule: "0 5 * * *" }],
+  });
+  expect(artifact.functions).toMatchObject([{ path: "api/hello", type: "lambda", runtime: "nodejs24.x" }]);
+  const output = join(artifact.server?.directory ?? "", ".vercel/output");
+  const config = JSON.parse(await readFile(join(output, "config.json"), "utf8"));
+  expect(config.overrides).toEqual({ "about.html": { path: "about" } });
+});
