@@ -1,4 +1,5 @@
 import { AppError, messageOf } from "../foundation/errors.ts";
+import { createRuns } from "../foundation/runs.ts";
 import type { OutsideDeps } from "./deps.ts";
 import { look } from "./look.ts";
 import { watchedProjects } from "./queries.ts";
@@ -27,24 +28,11 @@ const BUSY_TRIES = 20;
 export function startWatcher(deps: Omit<OutsideDeps, "wake">, options: WatcherOptions): Watcher {
   const stop = new AbortController();
   const { signal } = stop;
-  const running = new Map<string, { again: boolean; done: Promise<void> }>();
   let quietUntilMs = 0;
   const everyMs = options.everyMs ?? EVERY_MS;
 
-  function wake(projectId: string): void {
-    const run = running.get(projectId);
-    if (run) {
-      run.again = true;
-      return;
-    }
-    if (signal.aborted) return;
-    const started = { again: false, done: Promise.resolve() };
-    running.set(projectId, started);
-    started.done = lookAtAll(projectId).finally(() => {
-      running.delete(projectId);
-      if (started.again) wake(projectId);
-    });
-  }
+  const runs = createRuns((projectId) => lookAtAll(projectId), signal);
+  const { wake } = runs;
 
   async function lookAtAll(projectId: string): Promise<void> {
     try {
@@ -79,7 +67,7 @@ export function startWatcher(deps: Omit<OutsideDeps, "wake">, options: WatcherOp
         const quietMs = quietUntilMs - deps.clock.monotonicMs();
         if (quietMs > 0) await deps.clock.sleep(quietMs, signal);
         wake(id);
-        await running.get(id)?.done;
+        await runs.ended(id);
       }
     }
   }
@@ -89,7 +77,7 @@ export function startWatcher(deps: Omit<OutsideDeps, "wake">, options: WatcherOp
     wake,
     async close() {
       stop.abort(new Error("shutting down"));
-      await Promise.all([ended, ...[...running.values()].map(({ done }) => done)]);
+      await Promise.all([ended, runs.allEnded()]);
     },
   };
 }

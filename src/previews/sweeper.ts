@@ -1,4 +1,5 @@
 import { messageOf } from "../foundation/errors.ts";
+import { createRuns } from "../foundation/runs.ts";
 import type { PreviewDeps } from "./deps.ts";
 import { projectsWithPolicy } from "./queries.ts";
 import { sweepPreviews } from "./sweep.ts";
@@ -24,23 +25,10 @@ const BUSY_TRIES = 60;
 export function startSweeper(deps: Omit<PreviewDeps, "wake">, options: SweeperOptions): Sweeper {
   const stop = new AbortController();
   const { signal } = stop;
-  const running = new Map<string, { again: boolean; done: Promise<void> }>();
   const everyMs = options.everyMs ?? EVERY_MS;
 
-  function wake(projectId: string): void {
-    const run = running.get(projectId);
-    if (run) {
-      run.again = true;
-      return;
-    }
-    if (signal.aborted) return;
-    const started = { again: false, done: Promise.resolve() };
-    running.set(projectId, started);
-    started.done = sweepUntilDone(projectId, true).finally(() => {
-      running.delete(projectId);
-      if (started.again) wake(projectId);
-    });
-  }
+  const runs = createRuns((projectId) => sweepUntilDone(projectId, true), signal);
+  const { wake } = runs;
 
   async function sweepUntilDone(projectId: string, insist: boolean): Promise<void> {
     try {
@@ -66,7 +54,7 @@ export function startSweeper(deps: Omit<PreviewDeps, "wake">, options: SweeperOp
         return [];
       });
       // One after the other: a host's rate limit is for all of them together.
-      for (const { id } of projects) if (!running.has(id)) await sweepUntilDone(id, false);
+      for (const { id } of projects) if (!runs.has(id)) await sweepUntilDone(id, false);
     }
   }
 
@@ -75,7 +63,7 @@ export function startSweeper(deps: Omit<PreviewDeps, "wake">, options: SweeperOp
     wake,
     async close() {
       stop.abort(new Error("shutting down"));
-      await Promise.all([ended, ...[...running.values()].map(({ done }) => done)]);
+      await Promise.all([ended, runs.allEnded()]);
     },
   };
 }

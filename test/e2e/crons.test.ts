@@ -108,40 +108,40 @@ it("a restart in its minute does not run it again, and a minute without a dock i
 });
 
 it("jobs are switched off and on for a project, and run by hand", async () => {
-  const id = await deploy("moody", "1", [{ path: "/work", schedule: "* * * * *" }]);
-  const witness = await deploy("steady", "1", [{ path: "/work", schedule: "* * * * *" }]);
+  const id = await deploy("moody", "1", [{ path: "/tick", schedule: "* * * * *" }]);
+  const witness = await deploy("steady", "1", [{ path: "/tick", schedule: "* * * * *" }]);
   await platform.restartDock();
   const off = await call("PATCH", "/v1/projects/moody/crons", { enabled: false });
   expect(off).toMatchObject({ status: 200, body: { crons: { disabledAt: expect.any(Number) } } });
   // "moody" was deployed first, so its jobs were looked at before those of "steady" in the same minute.
-  await nextMinute("steady", witness, /\/work/);
+  await nextMinute("steady", witness, /\/tick/);
   expect(await seenBy("moody")).toEqual([]);
   const on = await call("PATCH", "/v1/projects/moody/crons", { enabled: true });
   expect(on.body.crons).toMatchObject({ disabledAt: null, deploymentId: id });
   const stopped = new AbortController();
   const path = `/v1/projects/moody/deployments/${id}/runtime-logs?follow=1`;
   const log = await platform.fetch(path, { signal: stopped.signal });
-  expect(await call("POST", "/v1/projects/moody/crons/run", { path: "/work" })).toMatchObject({
+  expect(await call("POST", "/v1/projects/moody/crons/run", { path: "/tick" })).toMatchObject({
     status: 200,
   });
   for await (const _ of log.body ?? []) break;
   stopped.abort();
-  expect((await seenBy("moody")).map((one) => one.path)).toContain("/work");
+  expect((await seenBy("moody")).map((one) => one.path)).toContain("/tick");
   expect(await call("POST", "/v1/projects/moody/crons/run", { path: "/other" })).toMatchObject({
     status: 404,
   });
 });
 
 it("nothing of a paused project runs, by the clock or by hand", async () => {
-  await deploy("resting", "1", [{ path: "/work", schedule: "* * * * *" }]);
-  const witness = await deploy("waking", "1", [{ path: "/work", schedule: "* * * * *" }]);
+  await deploy("resting", "1", [{ path: "/tick", schedule: "* * * * *" }]);
+  const witness = await deploy("waking", "1", [{ path: "/tick", schedule: "* * * * *" }]);
   await platform.restartDock();
   await call("POST", "/v1/projects/resting/pause");
-  expect(await call("POST", "/v1/projects/resting/crons/run", { path: "/work" })).toMatchObject({
+  expect(await call("POST", "/v1/projects/resting/crons/run", { path: "/tick" })).toMatchObject({
     status: 409,
   });
   // "resting" was deployed first, so its jobs were looked at before those of "waking" in the same minute.
-  await nextMinute("waking", witness, /\/work/);
+  await nextMinute("waking", witness, /\/tick/);
   await call("POST", "/v1/projects/resting/unpause");
   expect(await seenBy("resting")).toEqual([]);
 });
