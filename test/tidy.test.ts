@@ -62,6 +62,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   dock: ["foundation", "gateway", "routing"],
   cli: ["foundation", "config.ts"],
   providers: [
+    "checks",
     "foundation",
     "targets",
     "deployments",
@@ -74,7 +75,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
     "gateway",
   ],
 };
-const ROOT_FILES = ["main.ts", "app.ts", "config.ts", "process-options.ts", "supervisor"];
+const ROOT_FILES = ["main.ts", "app.ts", "prober-app.ts", "config.ts", "process-options.ts", "supervisor"];
 
 const files = execFileSync("git", ["ls-files", "-co", "--exclude-standard"], { encoding: "utf8" })
   .split("\n")
