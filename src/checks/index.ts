@@ -4,5 +4,9 @@
  * - **live**: the process answers. Never depends on anything else.
  * - **ready**: it can do its work: the database answers and the target is reachable.
  */
+
+export { CHECK_STATE_CHANNEL } from "./channels.ts";
+export { readUnwell } from "./read-unwell.ts";
 export { keepReadiness, type Readiness, type ReadinessCheck } from "./readiness.ts";
 export { healthRoutes } from "./routes.ts";
+export type { CheckTables } from "./tables.ts";
