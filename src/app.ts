@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import { join } from "node:path";
 import { getRequestListener } from "@hono/node-server";
 import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { QueryExecutorProvider } from "kysely";
 import type pg from "pg";
 import {
   type AccessTables,
@@ -12,7 +13,7 @@ import {
   ensureOwnerToken,
   tokenRoutes,
 } from "./access/index.ts";
-import { healthRoutes, keepReadiness, type Readiness } from "./checks/index.ts";
+import { CHECKS_CHANNEL, healthRoutes, keepReadiness, type Readiness } from "./checks/index.ts";
 import type { Config } from "./config.ts";
 import {
   closePlace,
@@ -39,6 +40,7 @@ import { type Ids, randomShare } from "./foundation/ids.ts";
 import { listenOn } from "./foundation/listen-on.ts";
 import type { Log } from "./foundation/log.ts";
 import { migrate } from "./foundation/migrate.ts";
+import { notify } from "./foundation/notify.ts";
 import { createSecretBox, readOrCreateKey, type SecretBox } from "./foundation/secret-box.ts";
 import { type GateTables, gateRoutes, readGateFacts } from "./gates/index.ts";
 import {
@@ -87,6 +89,7 @@ import { createStatusPage } from "./providers/status-page/statuspage.ts";
 import { createVercelTarget } from "./providers/target/vercel.ts";
 import { postgresMemory, type VercelMemoryTables } from "./providers/target/vercel-memory.ts";
 import { contractsSince, rollbackBarrier, type SchemaTables } from "./schema/index.ts";
+import { type SettingsTables, settingsRoutes } from "./settings/index.ts";
 import { requireTree, type SourceTables, sourceRoutes } from "./sources/index.ts";
 import type { Secrets } from "./supervisor/index.ts";
 import type { Target } from "./targets/target.ts";
@@ -107,7 +110,8 @@ type Tables = FailoverTables &
   PreviewTables &
   WebhookTables &
   VercelMemoryTables &
-  OutsideTables;
+  OutsideTables &
+  SettingsTables;
 type Deps = { readonly clock: Clock; readonly ids: Ids; readonly log: Log };
 
 export type RunningControl = {
@@ -166,8 +170,15 @@ export async function startControl(config: Config, secrets: Secrets, deps: Deps)
     const watcher = startWatcher(watching, { jitter: randomShare });
     undo.defer(() => watcher.close());
     const outside = { ...watching, wake: watcher.wake };
-    const more = { ...reconciled, readiness: readiness.read, failover, outside };
-    const api = createControlApi({ ...deps, ...more, db, target, engine });
+    const more = { ...reconciled, readiness: readiness.read, failover, outside, box };
+    const api = createControlApi({
+      ...deps,
+      ...more,
+      db,
+      target,
+      engine,
+      allowNetworks: config.allowNetworks,
+    });
     const server = createServer({ requestTimeout: 600_000 }, getRequestListener(api.fetch));
     const port = await listenOn(server, { host: config.host, port: config.port, variable: "SIGNALBOX_PORT" });
     undo.defer(async () => {
@@ -315,6 +326,8 @@ function createControlApi(
     webhooks: WebhookDeps;
     failover: RunningFailover | null;
     outside: OutsideDeps;
+    box: SecretBox;
+    allowNetworks: readonly string[];
   },
 ): OpenAPIHono<ActorEnv> {
   const api = createApi<ActorEnv>(deps);
@@ -354,5 +367,7 @@ function createControlApi(
   api.route("/api", webhookAdminRoutes(deps.webhooks));
   api.route("/api", failoverRoutes(failover?.deps ?? null));
   api.route("/api", outsideRoutes(deps.outside));
+  const changed = (tx: QueryExecutorProvider) => notify(tx, CHECKS_CHANNEL, "");
+  api.route("/api", settingsRoutes({ ...deps, projectIdOf, changed }));
   return api;
 }
