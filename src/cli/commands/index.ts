@@ -18,6 +18,7 @@ import { logs } from "./logs.ts";
 import { outside } from "./outside.ts";
 import { plan } from "./plan.ts";
 import { previews } from "./previews.ts";
+import { prober } from "./prober.ts";
 import { reject } from "./reject.ts";
 import { rollback } from "./rollback.ts";
 import { abort, advance, pause, promote, resume } from "./rollout-signals.ts";
@@ -50,6 +51,7 @@ export const COMMANDS: readonly Command[] = [
   freezeList,
   freezeRemove,
   previews,
+  prober,
   failover,
   outside,
   dora,

@@ -1,0 +1,15 @@
+import type { SettingsTables } from "../../settings/index.ts";
+import type { CheckTables } from "../tables.ts";
+
+export type AgentTables = CheckTables &
+  SettingsTables & {
+    prober_agents: {
+      id: string;
+      location: string;
+      token_hash: Buffer;
+      seen_at: Date | null;
+      actor_name: string;
+      created_at: Date;
+      revoked_at: Date | null;
+    };
+  };
