@@ -217,6 +217,10 @@ export type LocationState = {
   readonly lastLatencyMs: number | null;
   /** Exponentially weighted mean and variance of the logarithm of good, trusted latencies. */
   readonly baseline: { readonly mean: number; readonly variance: number; readonly count: number } | null;
+  /** Consecutive rounds that were slower than they should be, and when the first began. Absent: the last was not. */
+  readonly slow?: { readonly rounds: number; readonly since: number };
+  /** Failures before this are no verdict: it has only just begun to be asked. Absent: there is no such time. */
+  readonly graceUntil?: number;
 };
 
 export type State = LocationState["state"];
@@ -237,4 +241,8 @@ export type Displayed = {
   readonly suppressedBy: string | null;
   /** Recent changes of the state below the flapping: ms since the epoch, oldest first. */
   readonly changes: readonly number[];
+  /** While it is flapping: what it really is, and since when. The spans, and so the uptime, are made of this. */
+  readonly below?: { readonly state: State; readonly since: number };
+  /** The window of maintenance that it is in. */
+  readonly maintenance?: string;
 };
