@@ -59,6 +59,8 @@ export const FAILURE_CLASSES = [
   "overloaded",
   /** Redirected too often, or in a circle. */
   "redirects",
+  /** It works, and takes longer than its limit or its own habit. Only ever "degraded". */
+  "slow",
   /** The answer is larger than a probe reads. */
   "too_large",
   /** A worker, a node or a beat that should be there is not. */
