@@ -35,8 +35,8 @@ export async function writeSamples(
     insert into check_samples (check_id, location, scheduled_at, started_at, late_ms, status, untrusted, latency_ms,
       latency_bucket, failure_class, details)
     select check_id, location, to_timestamp(scheduled_ms / 1000), to_timestamp(started_ms / 1000), late_ms, status,
-      untrusted, latency_ms, latency_bucket, failure_class, details::jsonb
-    from unnest(
+      untrusted, latency_ms, latency_bucket, failure_class, nullif(details, 'null')
+    from rows from (unnest(
       ${column("text", ({ round }) => round.checkId)},
       ${column("text", ({ round }) => round.location)},
       ${column("float8", ({ round }) => Math.round(round.scheduledAt))},
@@ -48,9 +48,8 @@ export async function writeSamples(
       ${column("smallint", ({ sample }) =>
         sample.isMeasured && sample.latencyMs !== null ? bucketOf(sample.latencyMs) : null,
       )},
-      ${column("text", ({ sample }) => sample.failureClass)},
-      ${column("text", ({ sample }) => sample.details && JSON.stringify(sample.details))}
-    ) as t (check_id, location, scheduled_ms, started_ms, late_ms, status, untrusted, latency_ms, latency_bucket,
+      ${column("text", ({ sample }) => sample.failureClass)}
+    ), ${jsonColumn(rows.map(({ sample }) => sample.details))}) as t (check_id, location, scheduled_ms, started_ms, late_ms, status, untrusted, latency_ms, latency_bucket,
       failure_class, details)
     on conflict do nothing`.execute(db);
   return Number(numAffectedRows ?? 0);
@@ -69,15 +68,14 @@ export async function writeLocations(
   const column = <T>(type: string, read: (row: (typeof rows)[number]) => T) => array(type, rows.map(read));
   await sql`
     insert into check_locations as l (check_id, location, fold, last_at, last_latency_ms, last_status)
-    select check_id, location, fold::jsonb, to_timestamp(last_ms / 1000), last_latency_ms, last_status
-    from unnest(
+    select check_id, location, fold, to_timestamp(last_ms / 1000), last_latency_ms, last_status
+    from rows from (unnest(
       ${column("text", ({ round }) => round.checkId)},
       ${column("text", ({ round }) => round.location)},
-      ${column("text", ({ after }) => JSON.stringify(after))},
       ${column("float8", ({ round }) => Math.round(round.endedAt))},
       ${column("real", ({ sample }) => sample.latencyMs)},
       ${column("text", ({ sample }) => sample.status)}
-    ) as t (check_id, location, fold, last_ms, last_latency_ms, last_status)
+    ), ${jsonColumn(rows.map(({ after }) => after))}) as t (check_id, location, last_ms, last_latency_ms, last_status, fold)
     on conflict (check_id, location) do update set fold = excluded.fold, last_at = excluded.last_at,
       last_latency_ms = excluded.last_latency_ms, last_status = excluded.last_status
     where excluded.last_at > l.last_at`.execute(db);
@@ -96,6 +94,11 @@ function newestOfEach(sorted: readonly FoldedRound[]): ReadonlyMap<string, Folde
 /** A bound array for `unnest`. */
 export function array(type: string, values: readonly unknown[]): RawBuilder<unknown> {
   return sql`${values}::${sql.raw(type)}[]`;
+}
+
+/** All in one value: escaping each for an array of texts would cost more than everything else. */
+function jsonColumn(values: readonly unknown[]): RawBuilder<unknown> {
+  return sql`jsonb_array_elements(${JSON.stringify(values)}::jsonb)`;
 }
 
 function compare(a: string, b: string): number {
