@@ -4,7 +4,7 @@ import type { Displayed, LocationState } from "./model.ts";
 import { type JudgedRow, readJudged } from "./queries.ts";
 import { type Judged, writeJudgements } from "./write-judgements.ts";
 
-/** One round's effect on what a location says: what is judged is what was known at each moment, not only at the last. */
+/** One round's effect on what a location says: each moment is judged by what was known then, not only the last. */
 export type Step = {
   readonly location: string;
   readonly startedAt: number;

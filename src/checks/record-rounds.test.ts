@@ -27,7 +27,9 @@ beforeAll(async () => {
   pool = createPool({ databaseUrl: fresh.databaseUrl, applicationName: "test" });
   db = createDatabase(pool);
   deps = { db, clock };
-  await fresh.pool.query("create table check_samples_all partition of check_samples default");
+  await fresh.pool.query(
+    "create table if not exists check_samples_default partition of check_samples default",
+  );
   await fresh.pool.query("insert into projects (id, name, created_at) values ('prj_shop', 'shop', $1)", [
     new Date(T0),
   ]);
@@ -307,7 +309,8 @@ describe("what is around a check", () => {
 
   it("what fails in a window of maintenance carries it, and is looked at again when it ends", async () => {
     await fresh.pool.query(
-      `insert into maintenance_windows values ('mnt_1', 'prj_shop', 'production', '["web"]', $1, $2, 'move', 'ann', $1)`,
+      `insert into maintenance_windows
+         values ('mnt_1', 'prj_shop', 'production', '["web"]', $1, $2, 'move', 'ann', $1)`,
       [new Date(T0), new Date(T0 + 15_000)],
     );
     await judgeSoon(db, { projectId: "prj_shop", environment: "production", names: null }, new Date(now));

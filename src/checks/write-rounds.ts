@@ -49,7 +49,8 @@ export async function writeSamples(
         sample.isMeasured && sample.latencyMs !== null ? bucketOf(sample.latencyMs) : null,
       )},
       ${column("text", ({ sample }) => sample.failureClass)}
-    ), ${jsonColumn(rows.map(({ sample }) => sample.details))}) as t (check_id, location, scheduled_ms, started_ms, late_ms, status, untrusted, latency_ms, latency_bucket,
+    ), ${jsonColumn(rows.map(({ sample }) => sample.details))})
+      as t (check_id, location, scheduled_ms, started_ms, late_ms, status, untrusted, latency_ms, latency_bucket,
       failure_class, details)
     on conflict do nothing`.execute(db);
   return Number(numAffectedRows ?? 0);
@@ -75,7 +76,8 @@ export async function writeLocations(
       ${column("float8", ({ round }) => Math.round(round.endedAt))},
       ${column("real", ({ sample }) => sample.latencyMs)},
       ${column("text", ({ sample }) => sample.status)}
-    ), ${jsonColumn(rows.map(({ after }) => after))}) as t (check_id, location, last_ms, last_latency_ms, last_status, fold)
+    ), ${jsonColumn(rows.map(({ after }) => after))})
+      as t (check_id, location, last_ms, last_latency_ms, last_status, fold)
     on conflict (check_id, location) do update set fold = excluded.fold, last_at = excluded.last_at,
       last_latency_ms = excluded.last_latency_ms, last_status = excluded.last_status
     where excluded.last_at > l.last_at`.execute(db);
