@@ -168,17 +168,15 @@ describe("two writers", () => {
     await fresh.pool.query("delete from checks");
     const ids = Array.from({ length: 30 }, (_, n) => `chk_${n}`);
     for (const id of ids) await addCheck(id, id, { locations: ["a", "b"] });
-    const of = (location: string, order: readonly string[]) =>
-      [0, 1, 2].map((n) =>
-        order.flatMap((checkId) =>
-          foldAll(null, [tick(0, true), tick(1, false)], policy, { checkId, location }).slice(0, n),
-        ),
+    const of = (location: string, order: readonly string[]) => {
+      const all = order.map((checkId) =>
+        foldAll(null, [tick(0, true), tick(1, false)], policy, { checkId, location }),
       );
-    await Promise.all([
-      ...of("a", ids).map((batch) => record(batch)),
-      ...of("b", [...ids].reverse()).map((batch) => record(batch)),
-    ]);
-    await record([...of("a", ids).flat(), ...of("b", ids).flat()]);
+      return { ups: all.flatMap(([up]) => up ?? []), downs: all.flatMap(([, down]) => down ?? []) };
+    };
+    const [a, b] = [of("a", ids), of("b", [...ids].reverse())];
+    await Promise.all([a.ups, b.ups, a.ups, b.ups].map((batch) => record(batch)));
+    await Promise.all([a.downs, b.downs, a.downs, b.downs].map((batch) => record(batch)));
     const { rows } = await fresh.pool.query("select state, count(*) as n from check_states group by 1");
     expect(rows).toEqual([{ state: "down", n: 30 }]);
     expect((await fresh.pool.query("select 1 from check_events where to_state = 'down'")).rowCount).toBe(30);
