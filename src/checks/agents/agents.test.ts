@@ -102,15 +102,18 @@ const push = (token: string, rounds: readonly unknown[], sentAt = systemClock.no
 const samples = async (id: string) =>
   (await db.selectFrom("check_samples").selectAll().where("check_id", "=", id).execute()).length;
 const events = async (id: string) =>
-  (await db.selectFrom("check_events").select("to_state").where("check_id", "=", id).orderBy("id").execute()).map(
-    (row) => row.to_state,
-  );
+  (
+    await db.selectFrom("check_events").select("to_state").where("check_id", "=", id).orderBy("id").execute()
+  ).map((row) => row.to_state);
 
 test("an owner makes one token a place, shown once, on record, and ends it", async () => {
   const place = { location: "ams" };
   expect((await call("deployer", "POST", "/probers", place)).status).toBe(403);
   const made = await call("owner", "POST", "/probers", place);
-  expect(made).toMatchObject({ status: 201, body: { location: "ams", token: expect.stringMatching(/^sbp_/) } });
+  expect(made).toMatchObject({
+    status: 201,
+    body: { location: "ams", token: expect.stringMatching(/^sbp_/) },
+  });
   expect((await call("owner", "POST", "/probers", place)).status).toBe(409);
   for (const location of ["local", "", "Über", "a".repeat(41), "-a"]) {
     expect((await call("owner", "POST", "/probers", { location })).status).toBe(400);
@@ -169,7 +172,9 @@ test("what comes too late is kept and changes nothing; a wrong clock is put righ
   expect([await samples("chk_late"), await events("chk_late")]).toEqual([2, ["up"]]);
   const wrong = now + 3_600_000;
   expect((await push(token, [round("chk_late", wrong - 1, "down")], wrong)).body.recorded).toBe(1);
-  const [event] = (await db.selectFrom("check_events").selectAll().where("to_state", "=", "down").execute()).slice(-1);
+  const [event] = (
+    await db.selectFrom("check_events").selectAll().where("to_state", "=", "down").execute()
+  ).slice(-1);
   expect(Math.abs((event?.at.getTime() ?? 0) - now)).toBeLessThan(30_000);
 });
 
