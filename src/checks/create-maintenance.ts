@@ -3,7 +3,8 @@ import type { Tx } from "../foundation/db.ts";
 import { AppError } from "../foundation/errors.ts";
 import { DAY_MS } from "../foundation/zone.ts";
 import type { EnvironmentName } from "../targets/target.ts";
-import { findMaintenance, judgeAgain, type MaintenanceDeps, type MaintenanceWindow } from "./maintenance.ts";
+import { findMaintenance, type MaintenanceDeps, type MaintenanceWindow } from "./maintenance.ts";
+import { judgeSoon } from "./queries.ts";
 import type { CheckTables } from "./tables.ts";
 
 export type CreateMaintenanceInput = {
@@ -60,7 +61,7 @@ export async function createMaintenance(
     const details = { project: projectName, environment, checks, from, to, reason };
     const subject = { type: "maintenance_window", id };
     await audit(tx, { actor, action: "maintenance.create", subject, details, at: now });
-    await judgeAgain(tx, { projectId, environment, checks }, now);
+    await judgeSoon(tx, { projectId, environment, names: checks }, now);
     return findMaintenance(tx, projectId, id);
   });
 }

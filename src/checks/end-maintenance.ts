@@ -1,5 +1,6 @@
 import { type Actor, audit, requireRole } from "../access/index.ts";
-import { findMaintenance, judgeAgain, type MaintenanceDeps, type MaintenanceWindow } from "./maintenance.ts";
+import { findMaintenance, type MaintenanceDeps, type MaintenanceWindow } from "./maintenance.ts";
+import { judgeSoon } from "./queries.ts";
 
 /**
  * Ends a window of maintenance now, or calls it off before it begins (deployer). One that is over stays as it is.
@@ -26,7 +27,7 @@ export async function endMaintenance(
     if (numUpdatedRows === 0n) return findMaintenance(tx, projectId, id);
     const subject = { type: "maintenance_window", id };
     await audit(tx, { actor, action: "maintenance.end", subject, details: { project: projectName }, at });
-    await judgeAgain(tx, window, at);
+    await judgeSoon(tx, { projectId, environment: window.environment, names: window.checks }, at);
     return { ...window, endedAt: at };
   });
 }

@@ -63,37 +63,3 @@ export function toMaintenance(row: Selected): MaintenanceWindow {
 
 type Row = CheckTables["maintenance_windows"];
 type Selected = Omit<Row, "checks"> & { readonly checks: string[] | null };
-
-/** The checks that a window is about are judged again by the next sweep: they may be in it, or no longer. */
-export async function judgeAgain(
-  tx: Tx<CheckTables>,
-  window: Pick<MaintenanceWindow, "projectId" | "environment" | "checks">,
-  now: Date,
-): Promise<void> {
-  let about = tx
-    .selectFrom("checks")
-    .select("id")
-    .where("project_id", "=", window.projectId)
-    .where("environment", "=", window.environment)
-    .where("retired_at", "is", null);
-  if (window.checks) about = about.where("name", "in", [...window.checks]);
-  // Whoever locks several does so in the order of their ids.
-  const locked = await tx
-    .selectFrom("check_states")
-    .select("check_id")
-    .where("check_id", "in", about)
-    .orderBy("check_id")
-    .forUpdate()
-    .execute();
-  if (locked.length === 0) return;
-  await tx
-    .updateTable("check_states")
-    .set({ judge_at: now })
-    .where(
-      "check_id",
-      "in",
-      locked.map(({ check_id }) => check_id),
-    )
-    .where((eb) => eb.or([eb("judge_at", "is", null), eb("judge_at", ">", now)]))
-    .execute();
-}
