@@ -63,6 +63,8 @@ export type GuardedConnect = {
   readonly signal: AbortSignal;
   readonly resolve?: Resolve;
   readonly clock?: Pick<Clock, "monotonicMs">;
+  /** Told when a step begins after the look-up: where an attempt was when its signal ended it. */
+  readonly onStep?: (step: "connect" | "tls") => void;
 };
 
 export type GuardedConnection = {
@@ -83,11 +85,13 @@ export async function connectGuarded(asked: GuardedConnect): Promise<GuardedConn
   const startedMs = clock.monotonicMs();
   const addresses = await unlessAborted(guardedLookup(host, policy, resolve), signal);
   const resolvedMs = clock.monotonicMs();
+  asked.onStep?.("connect");
   const plain = await connectFirst(addresses, port, signal);
   const connectedMs = clock.monotonicMs();
   const address = plain.remoteAddress ?? "";
   const phases = { dnsMs: resolvedMs - startedMs, connectMs: connectedMs - resolvedMs };
   if (asked.tls === undefined) return { socket: plain, address, phases };
+  asked.onStep?.("tls");
   const secure = await secured(plain, bareHost(host).replace(/\.$/, ""), asked.tls, signal);
   return { socket: secure, address, phases: { ...phases, tlsMs: clock.monotonicMs() - connectedMs } };
 }
