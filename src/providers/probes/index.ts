@@ -9,6 +9,7 @@ import type { ProbeKind } from "../../checks/probe-kind.ts";
  */
 const LOADERS = {
   // Network.
+  http: async () => (await import("./http.ts")).http,
   // Databases.
   // Queues and their workers.
   // Browsers.
@@ -16,7 +17,7 @@ const LOADERS = {
   // The prober's own machine.
 } satisfies Loaders;
 
-type Loaders = Partial<Record<ProbeType, () => Promise<ProbeKind<never>>>>;
+type Loaders = Partial<Record<ProbeType, () => Promise<ProbeKind>>>;
 
 /** The types of probe that there are, in the order of the documentation. */
 export function probeTypes(): ProbeType[] {
@@ -26,7 +27,7 @@ export function probeTypes(): ProbeType[] {
 export async function loadProbe(type: ProbeType): Promise<ProbeKind> {
   const load = (LOADERS as Loaders)[type];
   assert(load !== undefined, `a probe of the type ${type} is registered`);
-  return (await load()) as ProbeKind;
+  return await load();
 }
 
 /** All of them, for what reads configurations: `settings` of each is what may be written under its type. */
