@@ -12,13 +12,15 @@ export type Identity = { readonly key: string; readonly cert: string };
 export type Certificates = {
   /** PEM of the authority that signed all but `selfSigned`. */
   readonly ca: string;
-  /** For `localhost`, `*.localhost` and the loopback addresses, for 90 days. */
+  /** For `localhost`, `shop.localhost` and the loopback addresses, for 90 days. */
   readonly good: Identity;
   readonly expired: Identity;
   readonly notYet: Identity;
   readonly soon: Identity;
   readonly otherName: Identity;
   readonly selfSigned: Identity;
+  /** For 90 days, by an authority of our authority's that ends in 5; the whole chain. */
+  readonly bySoonAuthority: Identity;
 };
 
 /** Real certificates of every kind that a peer may show, by an authority of the test's own. */
@@ -37,14 +39,29 @@ export async function makeCertificates(): Promise<Certificates> {
       fromDays: number,
       toDays: number,
       names = LOCAL,
+      more = "",
+      by = "ca",
     ): Promise<Identity> => {
       await openssl("req", ...ec, "-subj", `/CN=${name}`, "-keyout", `${name}.key`, "-out", `${name}.csr`);
-      await writeFile(join(dir, `${name}.ext`), `subjectAltName=${names}\n`);
+      await writeFile(join(dir, `${name}.ext`), `subjectAltName=${names}\n${more}`);
       const term = ["-startdate", stamp(fromDays), "-enddate", stamp(toDays)];
       const files = ["-in", `${name}.csr`, "-out", `${name}.pem`, "-extfile", `${name}.ext`];
-      await openssl("ca", "-batch", "-notext", "-config", "ca.cnf", ...term, ...files);
+      await openssl(
+        "ca",
+        "-batch",
+        "-notext",
+        "-config",
+        `${by}.cnf`,
+        "-keyfile",
+        `${by}.key`,
+        ...term,
+        ...files,
+      );
       return { key: await read(`${name}.key`), cert: await read(`${name}.pem`) };
     };
+    const below = await issue("below", -80, 5, LOCAL, "basicConstraints=CA:TRUE\n");
+    await writeFile(join(dir, "below.cnf"), CONFIGURATION.replace("ca.pem", "below.pem"));
+    const leaf = await issue("leaf", -1, 90, LOCAL, "", "below");
     const self = ["-keyout", "self.key", "-out", "self.pem", "-addext", `subjectAltName=${LOCAL}`];
     await openssl(...own, "-subj", "/CN=localhost", ...self);
     return {
@@ -54,6 +71,7 @@ export async function makeCertificates(): Promise<Certificates> {
       notYet: await issue("not-yet", 2, 90),
       soon: await issue("soon", -80, 5),
       otherName: await issue("other", -1, 90, "DNS:shop.example.com"),
+      bySoonAuthority: { key: leaf.key, cert: leaf.cert + below.cert },
       selfSigned: { key: await read("self.key"), cert: await read("self.pem") },
     };
   } finally {
@@ -61,7 +79,7 @@ export async function makeCertificates(): Promise<Certificates> {
   }
 }
 
-const LOCAL = "DNS:localhost,DNS:*.localhost,IP:127.0.0.1,IP:::1";
+const LOCAL = "DNS:localhost,DNS:shop.localhost,IP:127.0.0.1,IP:::1";
 
 /** `openssl ca` alone takes both dates; `openssl x509` begins at the present day. */
 const CONFIGURATION = `

@@ -69,6 +69,14 @@ export function isConnected(result: Connected | Outcome): result is Connected {
   return "socket" in result;
 }
 
+/** Ends a connection once what was written is on its way; at the end of the attempt in any case. */
+export function closeSoon(socket: net.Socket, signal: AbortSignal): void {
+  const destroy = () => void socket.destroy();
+  signal.addEventListener("abort", destroy);
+  socket.on("error", () => {}).once("close", () => signal.removeEventListener("abort", destroy));
+  socket.resume().end(destroy);
+}
+
 /** As it is written in a URL. */
 export function hostAndPort({ host, port }: Pick<Target, "host" | "port">): string {
   return `${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${port}`;

@@ -12,7 +12,7 @@ import { daysLeft, expiresSoon } from "./peer-certificate.ts";
 
 /**
  * An answer by HTTP/1.1, on a connection of its own, as a new visitor gets it. Not by node's client or undici: a
- * thousand checks a second are to cost a core half of its time, and these cost more than that for what is not used here.
+ * thousand checks a second are to cost a core half of its time, and these cost more for what is not used here.
  */
 export const http = defineProbe<HttpSettings>({
   type: "http",

@@ -10,6 +10,12 @@ import type { ProbeKind } from "../../checks/probe-kind.ts";
 const LOADERS = {
   // Network.
   http: async () => (await import("./http.ts")).http,
+  tcp: async () => (await import("./tcp.ts")).tcp,
+  dns: async () => (await import("./dns.ts")).dns,
+  tls: async () => (await import("./tls.ts")).tls,
+  grpc: async () => (await import("./grpc.ts")).grpc,
+  websocket: async () => (await import("./websocket.ts")).websocket,
+  icmp: async () => (await import("./icmp.ts")).icmp,
   // Databases.
   // Queues and their workers.
   // Browsers.

@@ -1,5 +1,5 @@
 /**
- * A small language for one value of a JSON answer: `$.items[0].state == "ok"`, `$.queue.depth < 100`, `$.error missing`.
+ * A small language for one value of a JSON answer: `$.items[0].state == "ok"`, `$.depth < 100`, `$.error missing`.
  * A path is `$`, then `.name`, `["any name"]` and `[0]`; `.length` of a list is its length. Compared is with one JSON
  * text, number, true, false or null; `<` and the like with numbers only.
  */
