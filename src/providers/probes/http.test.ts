@@ -267,6 +267,7 @@ describe("certificates", () => {
 describe("no answer", () => {
   test("nobody listens", async () => {
     const url = `http://127.0.0.1:${await freePort()}/`;
+    await exited;
     expect(await ask(url)).toMatchObject(failed("refused", /nobody listens there \(ECONNREFUSED/));
   });
 
@@ -357,8 +358,10 @@ describe("a process that serves", () => {
     expect(await ask(url)).toMatchObject({ status: "up" });
     const asked = ask(`${url}hang`);
     await once(app, "message");
+    const exited = once(app, "exit");
     app.kill("SIGKILL");
     expect(await asked).toMatchObject(failed("reset", /reset the connection|without an answer/));
+    await exited;
     expect(await ask(url)).toMatchObject(failed("refused", /nobody listens/));
   });
 });
