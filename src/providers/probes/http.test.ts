@@ -267,7 +267,6 @@ describe("certificates", () => {
 describe("no answer", () => {
   test("nobody listens", async () => {
     const url = `http://127.0.0.1:${await freePort()}/`;
-    await exited;
     expect(await ask(url)).toMatchObject(failed("refused", /nobody listens there \(ECONNREFUSED/));
   });
 
