@@ -4,8 +4,8 @@ import { expect, test } from "vitest";
 
 /**
  * Whoever calls an address that a user supplied does it through the guard: foundation/guarded-connect.ts and
- * guarded-request.ts (docs/network-guard.md). Everything else that opens connections stands here, with the reason why it
- * may; a new file of that kind is refused until it does.
+ * guarded-request.ts (docs/network-guard.md). Everything else that opens connections stands here, with the reason why
+ * it may; a new file of that kind is refused until it does.
  */
 const MAY: Readonly<Record<string, string>> = {
   "src/foundation/guarded-connect.ts": "the guard: connects to addresses that it checked",
@@ -41,7 +41,7 @@ const OPENS: readonly RegExp[] = [
   /\b(?:net|tls|http2)\.(?:connect|createConnection)\(|\bnew net\.Socket\(/,
   /\bhttps?\.(?:request|get)\b|(?<![.\w`"])fetch\((?!wanted)|\bnew (?:WebSocket|EventSource)\(/,
   /^import (?!type\b)[^;]*\bfrom "(?:undici|node:dgram|node:http2|ws|mysql2[/\w]*|mongodb|ioredis|redis|amqplib)"/m,
-  /^import \{(?:(?!\})[\s\S])*(?<!type )\b(?:request|get|connect|createConnection)\b[^}]*\} from "node:(?:http|https|net|tls)"/m,
+  /^import \{[^}]*(?<!type )\b(?:request|get|connect|createConnection)\b[^}]*\} from "node:(?:https?|net|tls)"/m,
   /\bnew pg\.(?:Client|Pool)\(|\bimport\("(?:undici|ws|mysql2[/\w]*|mongodb|ioredis|redis|amqplib)"\)/,
 ];
 

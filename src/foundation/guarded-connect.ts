@@ -21,10 +21,10 @@ export type NetworkPolicy = {
 /** All addresses of a host, as literals. It is asked for every text that is no literal itself. */
 export type Resolve = (host: string) => Promise<readonly string[]>;
 
-/** `blocked`: the guard refused, nothing was asked. `dns`: the name has no address, or no server could tell. */
+/** `blocked`: refused, and nothing was asked. `dns`: the name has no address, or no server could tell. */
 export type GuardClass = "blocked" | "dns";
 
-/** What the guard says itself. What the operating system says (ECONNREFUSED, CERT_HAS_EXPIRED) is thrown as it comes. */
+/** What the guard says. What the system says (ECONNREFUSED, CERT_HAS_EXPIRED) is thrown as it comes. */
 export class GuardError extends AppError {
   readonly class: GuardClass;
 
