@@ -39,7 +39,7 @@ const MAY: Readonly<Record<string, string>> = {
 
 const OPENS: readonly RegExp[] = [
   /\b(?:net|tls|http2)\.(?:connect|createConnection)\(|\bnew net\.Socket\(/,
-  /\bhttps?\.(?:request|get)\b|(?<![.\w`"])fetch\((?!wanted)|\bnew (?:WebSocket|EventSource)\(/,
+  /\bhttps?\.(?:request|get)\b|(?<![.\w`"])fetch\((?![^)]*\)(?: \{$|: \w))|\bnew (?:WebSocket|EventSource)\(/m,
   /^import (?!type\b)[^;]*\bfrom "(?:undici|node:dgram|node:http2|ws|mysql2[/\w]*|mongodb|ioredis|redis|amqplib)"/m,
   /^import \{[^}]*(?<!type )\b(?:request|get|connect|createConnection)\b[^}]*\} from "node:(?:https?|net|tls)"/m,
   /\bnew pg\.(?:Client|Pool)\(|\bimport\("(?:undici|ws|mysql2[/\w]*|mongodb|ioredis|redis|amqplib)"\)/,

@@ -57,7 +57,9 @@ function keepAnswers(options: HealthOptions) {
   let process: Pick<State, "draining" | "dead"> = { draining: false, dead: null };
   let lateInARow = 0;
   const state = (): State => ({
-    checks: Object.entries(checks).map(([name, check]) => checked(name, check, looks.get(name) ?? null, clock)),
+    checks: Object.entries(checks).map(([name, check]) =>
+      checked(name, check, looks.get(name) ?? null, clock),
+    ),
     now: clock.now(),
     draining: process.draining,
     dead: process.dead ?? (lateInARow >= LATE_IN_A_ROW ? "the event loop does not keep up" : null),

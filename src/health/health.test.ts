@@ -9,7 +9,11 @@ function start(options: HealthOptions) {
   onTestFinished(() => health.close());
   const get = async (path = "", headers: Record<string, string> = {}) => {
     const answer = health.fetch(new Request(`http://app/api/health${path}`, { headers }));
-    return { status: answer?.status, type: answer?.headers.get("content-type"), body: JSON.parse((await answer?.text()) || "null") };
+    return {
+      status: answer?.status,
+      type: answer?.headers.get("content-type"),
+      body: JSON.parse((await answer?.text()) || "null"),
+    };
   };
   return { health, get };
 }
