@@ -1,5 +1,5 @@
 /** The composition root of the control plane: the only file that knows every domain and every provider. */
-import { createServer } from "node:http";
+import { createServer, type RequestListener } from "node:http";
 import { join } from "node:path";
 import { getRequestListener } from "@hono/node-server";
 import type { OpenAPIHono } from "@hono/zod-openapi";
@@ -18,10 +18,10 @@ import {
   CHECKS_CHANNEL,
   type CheckTables,
   healthRoutes,
-  keepReadiness,
   maintenanceRoutes,
-  type Readiness,
+  type RunningHealth,
   readUnwell,
+  startHealth,
 } from "./checks/index.ts";
 import type { Config } from "./config.ts";
 import {
@@ -168,8 +168,8 @@ export async function startControl(config: Config, secrets: Secrets, deps: Deps)
       target,
     });
     undo.defer(() => engine.close());
-    const readiness = keepReadiness(deps, readinessChecks(pool, target));
-    undo.defer(() => readiness.close());
+    const health = await startHealth(databaseUrl, { ...deps, ping: target.ping });
+    undo.defer(() => health.close());
     const box = createSecretBox(await readOrCreateKey(join(config.dir, "control", "secret.key")));
     const { sweeper, ...reconciled } = await startPreviews(config, { ...deps, db, engine, box });
     undo.defer(() => sweeper.close());
@@ -180,7 +180,7 @@ export async function startControl(config: Config, secrets: Secrets, deps: Deps)
     const watcher = startWatcher(watching, { jitter: randomShare });
     undo.defer(() => watcher.close());
     const outside = { ...watching, wake: watcher.wake };
-    const more = { ...reconciled, readiness: readiness.read, failover, outside, box };
+    const more = { ...reconciled, health, failover, outside, box };
     const api = createControlApi({
       ...deps,
       ...more,
@@ -189,9 +189,14 @@ export async function startControl(config: Config, secrets: Secrets, deps: Deps)
       engine,
       allowNetworks: config.allowNetworks,
     });
-    const server = createServer({ requestTimeout: 600_000 }, getRequestListener(api.fetch));
+    const answer = getRequestListener(api.fetch);
+    const listener: RequestListener = (req, res) => health.board.handle(req, res) || answer(req, res);
+    const server = createServer({ requestTimeout: 600_000 }, listener);
     const port = await listenOn(server, { host: config.host, port: config.port, variable: "SIGNALBOX_PORT" });
     undo.defer(async () => {
+      // First nobody is sent here any more, then nobody is answered.
+      health.own.drain();
+      await clock.sleep(config.drainMs);
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     });
@@ -326,19 +331,12 @@ function startStandby(
   });
 }
 
-function readinessChecks(pool: pg.Pool, target: Target) {
-  return {
-    database: () => pool.query("select 1"),
-    target: (signal: AbortSignal) => target.ping(signal),
-  };
-}
-
 function createControlApi(
   deps: Deps & {
     db: Database<Tables>;
     target: Target;
     engine: Engine;
-    readiness: () => Readiness;
+    health: RunningHealth;
     previews: PreviewDeps;
     webhooks: WebhookDeps;
     failover: RunningFailover | null;
@@ -348,7 +346,7 @@ function createControlApi(
   },
 ): OpenAPIHono<ActorEnv> {
   const api = createApi<ActorEnv>(deps);
-  api.route("/api/health", healthRoutes(deps));
+  api.route("/api/health", healthRoutes({ ...deps, ...deps.health }));
   api.doc31("/api/openapi.json", {
     openapi: "3.1.0",
     info: { title: "Signalbox", version: "0.1.0", license: { name: "Apache-2.0" } },

@@ -50,6 +50,8 @@ const Environment = z.object({
   /** The official `vercel` program, for `vercel build`. Default: the one on PATH. `none`: the dock builds itself. */
   SIGNALBOX_VERCEL_CLI: z.string().optional(),
   SIGNALBOX_BUILD_CONCURRENCY: z.coerce.number().int().min(1).max(64).default(2),
+  /** Asked to end, the control plane is unready for so long before it stops answering: a load balancer's period. */
+  SIGNALBOX_DRAIN_MS: z.coerce.number().int().min(0).max(600_000).default(0),
 });
 
 export type Config = {
@@ -91,6 +93,7 @@ export type Config = {
     readonly diskBytes: number;
     readonly concurrency: number;
   };
+  readonly drainMs: number;
   /** Absolute path of the `vercel` program that builds; null: look on the path; `none`: do not use it. */
   readonly vercelCli: string | null;
   /**
@@ -154,6 +157,7 @@ export function readConfig(env: NodeJS.ProcessEnv, cwd: string): Config {
       diskBytes: e.SIGNALBOX_BUILD_DISK_MB * 2 ** 20,
       concurrency: e.SIGNALBOX_BUILD_CONCURRENCY,
     },
+    drainMs: e.SIGNALBOX_DRAIN_MS,
     vercelCli: vercelCli(e.SIGNALBOX_VERCEL_CLI, cwd),
     networkEnv: networkSettings(env),
     path: env.PATH ?? "/usr/local/bin:/usr/bin:/bin",

@@ -1,4 +1,6 @@
 import { defineConfig } from "vitest/config";
 
 /** The tidy rules alone, without the database that the other tests share. */
-export default defineConfig({ test: { include: ["test/tidy.test.ts"], testTimeout: 60_000 } });
+export default defineConfig({
+  test: { include: ["test/tidy.test.ts", "test/egress.test.ts"], testTimeout: 60_000 },
+});

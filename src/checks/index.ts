@@ -1,10 +1,12 @@
 /**
- * Checks: whether things are well: what is looked after, and this process itself.
+ * Checks: whether things are well: the services of every environment, and this process itself.
  *
  * - **live**: the process answers. Never depends on anything else.
- * - **ready**: it can do its work: the database answers and the target is reachable.
+ * - **ready**: it can do its own work: the database answers and the target is reachable. What users run is not asked: a
+ *   broken web app must not take the control plane out of its load balancer.
  * - **check**: one thing that is asked again and again; **round**: one time that it is, with the attempts that confirm.
  * - **fold**: from rounds to what one location says. **judge**: from locations to what is shown.
+ * - **service**: a line of `GET /api/health`: one of Signalbox's own, or a check of an environment.
  */
 
 export { type Answer, answerOf } from "./answer.ts";
@@ -23,8 +25,8 @@ export { judgeSoon } from "./queries.ts";
 export { type CheckEvent, readEvents, readStates, type ShownCheck } from "./read-states.ts";
 export { readUnwell } from "./read-unwell.ts";
 export { type DayBar, type Latency, readDays, readUptime, sumOfDays, type Uptime } from "./read-uptime.ts";
-export { keepReadiness, type Readiness, type ReadinessCheck } from "./readiness.ts";
 export { type Fence, type FoldedRound, type Recorded, recordRounds } from "./record-rounds.ts";
 export { rollUp } from "./roll-up.ts";
 export { healthRoutes } from "./routes.ts";
+export { type RunningHealth, startHealth } from "./start-health.ts";
 export type { CheckTables } from "./tables.ts";

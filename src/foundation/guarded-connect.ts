@@ -10,13 +10,18 @@ import { parseNetworks, refusedAddress } from "./safe-fetch.ts";
  * socket goes to one of exactly these: what the text of a host looks like (`0x7f.1`, `2130706433`) never matters.
  */
 
-/** Which networks beside the public ones may be reached: CIDR, as an administrator allowed them. */
-export type NetworkPolicy = { readonly allowNetworks: readonly string[] };
+/** What an administrator allowed. */
+export type NetworkPolicy = {
+  /** Networks that may be reached beside the public ones: CIDR. */
+  readonly allowNetworks: readonly string[];
+  /** Ports that HTTP may be spoken to although they are kept for other protocols; see blocked-ports.ts. */
+  readonly allowPorts?: readonly number[];
+};
 
 /** All addresses of a host, as literals. It is asked for every text that is no literal itself. */
 export type Resolve = (host: string) => Promise<readonly string[]>;
 
-/** `blocked`: the guard refused, nothing was asked. `dns`: the name has no address, or no server could tell. */
+/** `blocked`: refused, and nothing was asked. `dns`: the name has no address, or no server could tell. */
 export type GuardClass = "blocked" | "dns";
 
 /** What the guard says. What the system says (ECONNREFUSED, CERT_HAS_EXPIRED) is thrown as it comes. */

@@ -151,3 +151,17 @@ describe("resolving a host", () => {
     expect(() => parseNetworks([cidr])).toThrow(/no network/);
   });
 });
+
+describe("where a cloud keeps the machine's credentials", () => {
+  it.each([
+    ["169.254.169.254", "169.254.0.0/16"],
+    ["::ffff:169.254.169.254", "0.0.0.0/0"],
+    ["168.63.129.16", "168.0.0.0/8"],
+    ["fd00:ec2::254", "fd00::/8"],
+  ])("%s is not opened by %s, only by its own address", async (address, network) => {
+    await expect(resolvePublic(address, [])).rejects.toThrow(/no public address/);
+    await expect(resolvePublic(address, [network])).rejects.toThrow(/no public address/);
+    const plain = address.replace("::ffff:", "");
+    expect(await resolvePublic(address, [`${plain}/${plain.includes(":") ? 128 : 32}`])).toEqual([address]);
+  });
+});

@@ -34,6 +34,15 @@ const SPECIAL_V6 = ["2001::/23", "2001:db8::/32", "2620:4f:8000::/48", "3fff::/2
 const GLOBAL_V6 = networks(["2000::/3"]);
 const SPECIAL = networks([...SPECIAL_V4, ...SPECIAL_V6]);
 
+/**
+ * Where clouds keep credentials of the machine: an allowed network that only happens to hold one of these does not
+ * open it, the address by itself (`/32`, `/128`) does. 168.63.129.16 is Azure's, and otherwise looks public.
+ */
+const METADATA = networks([
+  ...["169.254.169.254/32", "169.254.170.2/32", "169.254.170.23/32", "169.254.42.42/32", "192.0.0.192/32"],
+  ...["100.100.100.200/32", "168.63.129.16/32", "fd00:ec2::254/128", "fd00:ec2::23/128", "fd20:ce::254/128"],
+]);
+
 const MAPPED = prefixOf("::ffff:0:0", 96);
 const COMPATIBLE = prefixOf("::", 96);
 const NAT64 = prefixOf("64:ff9b::", 96);
@@ -44,17 +53,21 @@ const TEREDO = prefixOf("2001::", 32);
 /** True when `address` (an IP literal) is an ordinary host of the public internet. What is no address: false. */
 export function isPublicAddress(address: string): boolean {
   const kind = isIP(address);
-  if (kind === 4) return !SPECIAL.check(address, "ipv4");
+  if (kind === 4) return isPublicV4(address);
   if (kind !== 6 || address.includes("%")) return false;
   const words = wordsOf(address);
   const inner = embeddedV4(words);
-  if (inner !== null) return inner.every((v4) => !SPECIAL.check(v4, "ipv4"));
+  if (inner !== null) return inner.every(isPublicV4);
   const text = words.map((word) => word.toString(16)).join(":");
   return GLOBAL_V6.check(text, "ipv6") && !SPECIAL.check(text, "ipv6");
 }
 
+function isPublicV4(address: string): boolean {
+  return !SPECIAL.check(address, "ipv4") && !METADATA.check(address, "ipv4");
+}
+
 /** Networks that are allowed beside the public ones. @throws AppError naming what is no CIDR. */
-export function parseNetworks(cidrs: readonly string[]): BlockList {
+export function parseNetworks(cidrs: readonly string[]): Networks {
   for (const cidr of cidrs) {
     const [address = "", length = "", ...rest] = cidr.trim().split("/");
     const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
@@ -63,8 +76,13 @@ export function parseNetworks(cidrs: readonly string[]): BlockList {
       hint: "Write networks as CIDR, for example 10.0.0.0/8,fd00::/8.",
     });
   }
-  return networks(cidrs.map((cidr) => cidr.trim()));
+  const trimmed = cidrs.map((cidr) => cidr.trim());
+  const single = trimmed.filter((cidr) => cidr.endsWith(cidr.includes(":") ? "/128" : "/32"));
+  return { all: networks(trimmed), single: networks(single) };
 }
+
+/** Networks, and those of them that are one address. */
+export type Networks = { readonly all: BlockList; readonly single: BlockList };
 
 /**
  * The addresses of a host name or IP literal (as in a URL, brackets allowed), each public or in `allowNetworks`.
@@ -83,7 +101,7 @@ export async function resolvePublic(host: string, allowNetworks: readonly string
 }
 
 /** The first that is neither public nor allowed; null: all of them may be reached. */
-export function refusedAddress(addresses: readonly string[], allowed: BlockList): string | null {
+export function refusedAddress(addresses: readonly string[], allowed: Networks): string | null {
   return addresses.find((address) => !isPublicAddress(address) && !isIn(allowed, address)) ?? null;
 }
 
@@ -106,14 +124,14 @@ async function resolveName(name: string): Promise<string[]> {
   }
 }
 
-function isIn(list: BlockList, address: string): boolean {
-  const kind = isIP(address);
-  if (kind === 0) return false;
-  if (list.check(address, kind === 4 ? "ipv4" : "ipv6")) return true;
-  if (kind === 4 || address.includes("%")) return false;
+function isIn(allowed: Networks, address: string): boolean {
+  if (isIP(address) === 0 || address.includes("%")) return false;
   // Only the mapped form is the same host; a tunnel to an allowed network is not.
-  const words = wordsOf(address);
-  return hasPrefix(words, MAPPED) && list.check(v4From(words, 6), "ipv4");
+  const words = isIP(address) === 6 ? wordsOf(address) : null;
+  const plain = words !== null && hasPrefix(words, MAPPED) ? v4From(words, 6) : address;
+  const family = isIP(plain) === 4 ? "ipv4" : "ipv6";
+  const list = METADATA.check(plain, family) ? allowed.single : allowed.all;
+  return list.check(plain, family) || (plain !== address && list.check(address, "ipv6"));
 }
 
 /** The IPv4 addresses that an IPv6 address stands for or tunnels to; null when it is none of these forms. */

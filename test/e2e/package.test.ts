@@ -31,6 +31,13 @@ test("packed and installed in an empty folder, up and deploy work", { timeout: 3
   await run("npm", ["install", "--no-audit", "--no-fund", join(home, filename)], { cwd: folder, env });
   const signalbox = (...args: string[]) =>
     run("npx", ["--no-install", "signalbox", ...args], { cwd: folder, env });
+  const app = `import { createHealth } from "signalbox/health";
+    const health = createHealth({ checks: { database: { check: () => {} } } });
+    await health.checked();
+    const answer = health.fetch(new Request("http://app/api/health"));
+    console.log(answer.status, (await answer.json()).status);`;
+  const imported = await run(process.execPath, ["--input-type=module", "-e", app], { cwd: folder, env });
+  expect(imported.stdout.trim()).toBe("200 healthy");
   try {
     await signalbox("up");
     const site = join(home, "site");

@@ -1,6 +1,7 @@
 import http, { type ClientRequest, type RequestOptions } from "node:http";
 import https from "node:https";
 import { isIP } from "node:net";
+import { requireHttpPort } from "../../foundation/blocked-ports.ts";
 import { AppError } from "../../foundation/errors.ts";
 import { resolvePublic } from "../../foundation/safe-fetch.ts";
 
@@ -19,13 +20,15 @@ export async function guardedRequest(
     });
   }
   const host = url.hostname.replace(/^\[|\]$/g, "");
+  const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
+  requireHttpPort(host, port, options);
   const [address = host] = await resolvePublic(host, allowNetworks);
   const request = url.protocol === "https:" ? https.request : http.request;
   return request({
     ...rest,
     protocol: url.protocol,
     host: address,
-    port: url.port || (url.protocol === "https:" ? 443 : 80),
+    port,
     path: `${url.pathname}${url.search}`,
     setHost: false,
     // The certificate is the name's, not the address's.

@@ -1,8 +1,7 @@
 import { createHmac } from "node:crypto";
-import type { LookupFunction } from "node:net";
 import { Agent, request } from "undici";
 import { messageOf } from "../../foundation/errors.ts";
-import { resolvePublic } from "../../foundation/safe-fetch.ts";
+import { guardedConnector } from "../../foundation/guarded-request.ts";
 import type { Dock } from "../dock.ts";
 
 const TIMEOUT_MS = 10_000;
@@ -137,8 +136,9 @@ async function send(
   secret: string,
   options: { allowNetworks: readonly string[]; closing: AbortSignal },
 ): Promise<string | null> {
-  const addresses = await resolvePublic(new URL(url).hostname, options.allowNetworks);
-  const agent = new Agent({ pipelining: 0, connect: { lookup: only(addresses) } });
+  const signal = AbortSignal.any([AbortSignal.timeout(TIMEOUT_MS), options.closing]);
+  const connect = guardedConnector({ policy: options, signal });
+  const agent = new Agent({ pipelining: 0, connect });
   try {
     const { statusCode, body: answer } = await request(url, {
       dispatcher: agent,
@@ -149,7 +149,7 @@ async function send(
         "x-vercel-signature": signatureOf(body, secret),
       },
       body,
-      signal: AbortSignal.any([AbortSignal.timeout(TIMEOUT_MS), options.closing]),
+      signal,
     });
     // Nobody reads the answer; a long one must not be waited for.
     answer.on("error", () => {}).destroy();
@@ -162,13 +162,4 @@ async function send(
 /** Source: vercel.com/docs/webhooks, "Securing webhooks". */
 export function signatureOf(body: string, secret: string): string {
   return createHmac("sha1", secret).update(body).digest("hex");
-}
-
-/** Connects to what was checked: a name that is resolved a second time can answer differently. */
-function only(addresses: readonly string[]): LookupFunction {
-  const found = addresses.map((address) => ({ address, family: address.includes(":") ? 6 : 4 }));
-  return (_hostname, { all }, callback) => {
-    if (all) callback(null, found);
-    else callback(null, found[0]?.address ?? "", found[0]?.family);
-  };
 }

@@ -33,7 +33,7 @@ export function createWebhookSwitch(
     const headers = sign(options.secret, id, Math.floor(deps.clock.now().getTime() / 1_000), body);
     const sent = method === "POST" ? { body } : {};
     const asked = { url, method, headers, deadlineMs: DEADLINE_MS, maxBytes: MAX_BYTES, ...sent };
-    return guardedRequest(asked, options.allowNetworks, signal).catch((error: unknown) => {
+    return guardedRequest(asked, options, signal).catch((error: unknown) => {
       signal.throwIfAborted();
       if (error instanceof AppError && error.code === "bad_request") throw error;
       throw new AppError("upstream", `The webhook did not answer: ${messageOf(error)}.`, { cause: error });

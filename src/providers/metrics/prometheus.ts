@@ -1,7 +1,6 @@
-import type { LookupFunction } from "node:net";
 import { Agent, request } from "undici";
 import { errorCodeOf, messageOf } from "../../foundation/errors.ts";
-import { resolvePublic } from "../../foundation/safe-fetch.ts";
+import { guardedConnector } from "../../foundation/guarded-request.ts";
 import { readAnswer } from "./prometheus-answer.ts";
 
 /** A PromQL expression that yields one number, and the server that is asked: its base address, path prefix included. */
@@ -57,9 +56,8 @@ async function ask(
   if (base === null || !["http:", "https:"].includes(base.protocol)) {
     return failed("its endpoint is no http or https address");
   }
-  const addresses = await resolvePublic(base.hostname, allowNetworks);
-  signal.throwIfAborted();
-  const agent = new Agent({ pipelining: 0, connect: { lookup: only(addresses) } });
+  const connect = guardedConnector({ policy: { allowNetworks }, signal });
+  const agent = new Agent({ pipelining: 0, connect });
   try {
     const { statusCode, body } = await request(address(base, query, timeoutMs), {
       dispatcher: agent,
@@ -92,15 +90,6 @@ function credentials({ username, password }: URL): { authorization?: string } {
   if (username === "" && password === "") return {};
   const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
   return { authorization: `Basic ${Buffer.from(pair).toString("base64")}` };
-}
-
-/** Connects to what was checked: a name that is resolved a second time can answer differently. */
-function only(addresses: readonly string[]): LookupFunction {
-  const found = addresses.map((address) => ({ address, family: address.includes(":") ? 6 : 4 }));
-  return (_hostname, { all }, callback) => {
-    if (all) callback(null, found);
-    else callback(null, found[0]?.address ?? "", found[0]?.family);
-  };
 }
 
 async function readAtMost(body: AsyncIterable<Buffer>, limit: number): Promise<string | null> {

@@ -1,14 +1,12 @@
-import { once } from "node:events";
 import http from "node:http";
-import https from "node:https";
-import net from "node:net";
 import { Agent, request } from "undici";
 import type { Probe, ProbeResult } from "../../deployments/index.ts";
+import { requireHttpPort } from "../../foundation/blocked-ports.ts";
 import type { Clock } from "../../foundation/clock.ts";
-import { AppError, errorCodeOf, messageOf } from "../../foundation/errors.ts";
-import { onlyTo } from "../../foundation/guarded-request.ts";
+import { errorCodeOf, messageOf } from "../../foundation/errors.ts";
+import { connectGuarded, GuardError, type NetworkPolicy } from "../../foundation/guarded-connect.ts";
+import { guardedConnector } from "../../foundation/guarded-request.ts";
 import { randomText } from "../../foundation/ids.ts";
-import { resolvePublic } from "../../foundation/safe-fetch.ts";
 import { edgeAnswer, releaseOf } from "./edge-answer.ts";
 
 /** More of an answer than this is not read: a probe asks whether it answers, not what. */
@@ -17,7 +15,6 @@ const MAX_BODY_BYTES = 1 << 20;
 const REFUSED: Readonly<Record<string, string>> = {
   ECONNREFUSED: "the connection was refused",
   ECONNRESET: "the connection was reset",
-  ENOTFOUND: "the host name is unknown",
   UND_ERR_SOCKET: "the connection was closed",
 };
 
@@ -36,10 +33,10 @@ export function createProbe(deps: { clock: Clock; allowNetworks?: readonly strin
     let agent: Agent | null = null;
     try {
       const target = new URL(url);
-      const lookup = guarded ? await guard(target, allowNetworks) : {};
-      agent = new Agent({ pipelining: 0, connect: { timeout: timeoutMs, ...lookup } });
-      if (type === "tcp") await connect(target, ends);
-      if (type === "websocket") await openWebSocket(target, headers, ends);
+      const guard: Guard = { policy: guarded ? { allowNetworks } : null, signal: ends };
+      agent = new Agent({ pipelining: 0, connect: guardedConnector(guard) });
+      if (type === "tcp") (await connect(target, guard)).destroy();
+      if (type === "websocket") await openWebSocket(target, headers, guard);
       const asked = { url: target, headers, contains: contains ?? null };
       const answer = type === "http" ? await get(agent, asked, ends) : CONNECTED;
       return { ...answer, latencyMs: latencyMs() };
@@ -55,10 +52,7 @@ export function createProbe(deps: { clock: Clock; allowNetworks?: readonly strin
   };
 }
 
-/** @throws AppError where the address may not be asked, or its name is unknown. */
-async function guard(url: URL, allowNetworks: readonly string[]) {
-  return { lookup: onlyTo(await resolvePublic(isLocal(url) ? "127.0.0.1" : url.hostname, allowNetworks)) };
-}
+type Guard = { readonly policy: NetworkPolicy | null; readonly signal: AbortSignal };
 
 const CONNECTED = { ok: true, status: null } as const;
 
@@ -71,11 +65,10 @@ async function get(
   }: { url: URL; headers: Readonly<Record<string, string>>; contains: string | null },
   signal: AbortSignal,
 ): Promise<Omit<ProbeResult, "latencyMs">> {
-  const { origin, host } = destination(url);
-  const answer = await request(origin + url.pathname + url.search, {
+  const answer = await request(url.origin + url.pathname + url.search, {
     dispatcher: agent,
     method: "GET",
-    headers: { ...headers, host, ...WHO, connection: "close" },
+    headers: { ...headers, host: url.host, ...WHO, connection: "close" },
     signal,
   });
   const edge = edgeAnswer(answer.statusCode, answer.headers);
@@ -101,35 +94,28 @@ async function get(
 }
 
 /** That somebody takes the connection. */
-async function connect(url: URL, signal: AbortSignal): Promise<void> {
-  const { origin } = destination(url);
-  const { hostname, port, protocol } = new URL(origin);
-  const socket = net.connect({ host: hostname, port: Number(port || (protocol === "https:" ? 443 : 80)) });
-  try {
-    await once(socket, "connect", { signal });
-  } finally {
-    socket.destroy();
-  }
+async function connect(url: URL, guard: Guard, tls?: { ALPNProtocols: string[] }) {
+  const { hostname: host, port, protocol } = url;
+  const number = Number(port || (/^(https|wss):$/.test(protocol) ? 443 : 80));
+  return (await connectGuarded({ ...guard, host, port: number, ...(tls ? { tls } : {}) })).socket;
 }
 
 /** That the other side upgrades to a WebSocket. Source: RFC 6455, 4.1. */
-async function openWebSocket(
-  url: URL,
-  more: Readonly<Record<string, string>>,
-  signal: AbortSignal,
-): Promise<void> {
-  const { origin, host } = destination(url);
-  const client = new URL(origin).protocol === "https:" ? https : http;
+async function openWebSocket(url: URL, more: Readonly<Record<string, string>>, guard: Guard): Promise<void> {
+  const secure = url.protocol === "https:";
+  requireHttpPort(url.hostname, Number(url.port || (secure ? 443 : 80)), guard.policy);
+  const socket = await connect(url, guard, secure ? { ALPNProtocols: ["http/1.1"] } : undefined);
   const headers = {
     ...more,
-    host,
+    host: url.host,
     ...WHO,
     connection: "Upgrade",
     upgrade: "websocket",
     "sec-websocket-version": "13",
     "sec-websocket-key": Buffer.from(randomText(16)).toString("base64"),
   };
-  const request = client.get(origin + url.pathname + url.search, { headers, signal, agent: false });
+  const path = url.pathname + url.search;
+  const request = http.get({ path, headers, signal: guard.signal, createConnection: () => socket });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   request.once("error", reject);
   request.once("response", ({ statusCode }) => reject(new Error(`no WebSocket but status ${statusCode}`)));
@@ -138,31 +124,23 @@ async function openWebSocket(
     await promise;
   } finally {
     request.destroy();
+    socket.destroy();
   }
-}
-
-function destination(url: URL): { origin: string; host: string } {
-  if (!isLocal(url) || url.protocol !== "http:") return { origin: url.origin, host: url.host };
-  return { origin: `http://127.0.0.1:${url.port || 80}`, host: url.host };
-}
-
-function isLocal({ hostname }: URL): boolean {
-  return hostname === "localhost" || hostname.endsWith(".localhost");
 }
 
 /** The gateway does not count what a prober asks as a visitor's request. */
 const WHO = { "user-agent": "signalbox-probe", "x-signalbox-probe": "1" };
 
-const UNREACHABLE = new Set(["ECONNREFUSED", "ECONNRESET", "UND_ERR_SOCKET", "ENOTFOUND", "EAI_AGAIN"]);
+const UNREACHABLE = new Set(["ECONNREFUSED", "ECONNRESET", "UND_ERR_SOCKET"]);
 
 function isUnreachable(error: unknown): boolean {
-  // A name that cannot be resolved, as the guard tells it.
-  if (error instanceof AppError && error.cause !== undefined) return true;
+  if (error instanceof GuardError) return error.class === "dns";
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
   return UNREACHABLE.has(errorCodeOf(cause) ?? "");
 }
 
 function reasonOf(error: unknown): string {
+  if (error instanceof GuardError) return messageOf(error);
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
   return REFUSED[errorCodeOf(cause) ?? ""] ?? messageOf(cause);
 }

@@ -1,5 +1,6 @@
 import { isAbsolute } from "node:path";
 import { fileURLToPath } from "node:url";
+import { requireHttpPort } from "../../foundation/blocked-ports.ts";
 import { AppError } from "../../foundation/errors.ts";
 import { isPublicAddress, resolvePublic } from "../../foundation/safe-fetch.ts";
 import type { GitAddress, GitOptions } from "./git-run.ts";
@@ -30,6 +31,8 @@ export async function checkAddress(options: GitOptions, url: string): Promise<Gi
       hint: "Use https.",
     });
   }
+  const port = Number(parsed.port || DEFAULT_PORT[parsed.protocol]);
+  requireHttpPort(parsed.hostname, port, options);
   return httpAddress(parsed, addresses);
 }
 

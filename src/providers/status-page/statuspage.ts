@@ -17,7 +17,7 @@ export function createStatusPage(options: { readonly allowNetworks: readonly str
         maxBytes: MAX_BYTES,
         headers: { accept: "application/json" },
       };
-      const { status, text } = await guardedRequest(asked, options.allowNetworks, signal);
+      const { status, text } = await guardedRequest(asked, options, signal);
       const body = status === 200 ? (JSON.parse(text) as { status?: { indicator?: unknown } }) : {};
       const indicator = body.status?.indicator;
       return typeof indicator === "string" ? indicator.slice(0, 40) : null;
