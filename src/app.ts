@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import { join } from "node:path";
 import { getRequestListener } from "@hono/node-server";
 import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { QueryExecutorProvider } from "kysely";
 import type pg from "pg";
 import {
   type AccessTables,
@@ -14,6 +15,7 @@ import {
 } from "./access/index.ts";
 import {
   CHECK_STATE_CHANNEL,
+  CHECKS_CHANNEL,
   type CheckTables,
   healthRoutes,
   keepReadiness,
@@ -46,6 +48,7 @@ import { type Ids, randomShare } from "./foundation/ids.ts";
 import { listenOn } from "./foundation/listen-on.ts";
 import type { Log } from "./foundation/log.ts";
 import { migrate } from "./foundation/migrate.ts";
+import { notify } from "./foundation/notify.ts";
 import { createSecretBox, readOrCreateKey, type SecretBox } from "./foundation/secret-box.ts";
 import { type GateTables, gateRoutes, readGateFacts } from "./gates/index.ts";
 import {
@@ -94,6 +97,7 @@ import { createStatusPage } from "./providers/status-page/statuspage.ts";
 import { createVercelTarget } from "./providers/target/vercel.ts";
 import { postgresMemory, type VercelMemoryTables } from "./providers/target/vercel-memory.ts";
 import { contractsSince, rollbackBarrier, type SchemaTables } from "./schema/index.ts";
+import { type SettingsTables, settingsRoutes } from "./settings/index.ts";
 import { requireTree, type SourceTables, sourceRoutes } from "./sources/index.ts";
 import type { Secrets } from "./supervisor/index.ts";
 import type { Target } from "./targets/target.ts";
@@ -115,7 +119,8 @@ type Tables = CheckTables &
   PreviewTables &
   WebhookTables &
   VercelMemoryTables &
-  OutsideTables;
+  OutsideTables &
+  SettingsTables;
 type Deps = { readonly clock: Clock; readonly ids: Ids; readonly log: Log };
 
 export type RunningControl = {
@@ -174,8 +179,15 @@ export async function startControl(config: Config, secrets: Secrets, deps: Deps)
     const watcher = startWatcher(watching, { jitter: randomShare });
     undo.defer(() => watcher.close());
     const outside = { ...watching, wake: watcher.wake };
-    const more = { ...reconciled, readiness: readiness.read, failover, outside };
-    const api = createControlApi({ ...deps, ...more, db, target, engine });
+    const more = { ...reconciled, readiness: readiness.read, failover, outside, box };
+    const api = createControlApi({
+      ...deps,
+      ...more,
+      db,
+      target,
+      engine,
+      allowNetworks: config.allowNetworks,
+    });
     const server = createServer({ requestTimeout: 600_000 }, getRequestListener(api.fetch));
     const port = await listenOn(server, { host: config.host, port: config.port, variable: "SIGNALBOX_PORT" });
     undo.defer(async () => {
@@ -330,6 +342,8 @@ function createControlApi(
     webhooks: WebhookDeps;
     failover: RunningFailover | null;
     outside: OutsideDeps;
+    box: SecretBox;
+    allowNetworks: readonly string[];
   },
 ): OpenAPIHono<ActorEnv> {
   const api = createApi<ActorEnv>(deps);
@@ -369,5 +383,7 @@ function createControlApi(
   api.route("/api", webhookAdminRoutes(deps.webhooks));
   api.route("/api", failoverRoutes(failover?.deps ?? null));
   api.route("/api", outsideRoutes(deps.outside));
+  const changed = (tx: QueryExecutorProvider) => notify(tx, CHECKS_CHANNEL, "");
+  api.route("/api", settingsRoutes({ ...deps, projectIdOf, changed }));
   return api;
 }
