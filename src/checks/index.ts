@@ -6,8 +6,15 @@
  */
 
 export { CHECK_REQUEST_CHANNEL, CHECK_STATE_CHANNEL, CHECKS_CHANNEL } from "./channels.ts";
+export { type CheckRules, NO_RULES, settingNames, settingsIssues } from "./check-rules.ts";
 export { type LoadDeps, type LoadedCheck, listChecks } from "./load-checks.ts";
+export { PROBE_TYPES, type ProbeType } from "./model.ts";
+export { completePolicy, timeoutProblem } from "./policy.ts";
 export { readUnwell } from "./read-unwell.ts";
 export { keepReadiness, type Readiness, type ReadinessCheck } from "./readiness.ts";
+export { isVariableReference } from "./references.ts";
 export { healthRoutes } from "./routes.ts";
+export { type ChecksPlan, type ConfiguredCheck, SEED_NAMES } from "./seeds.ts";
+export { type RunningSync, startCheckSync } from "./start-sync.ts";
+export type { ReadChecks } from "./sync-checks.ts";
 export type { CheckTables } from "./tables.ts";
