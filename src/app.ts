@@ -16,11 +16,13 @@ import {
 import {
   CHECK_STATE_CHANNEL,
   CHECKS_CHANNEL,
+  type CheckRules,
   type CheckTables,
   healthRoutes,
   keepReadiness,
   type Readiness,
   readUnwell,
+  startCheckSync,
 } from "./checks/index.ts";
 import type { Config } from "./config.ts";
 import {
@@ -77,6 +79,7 @@ import {
   prepare,
   prepareStandby,
   projectRoutes,
+  readChecks,
   readSchema,
   requireConfig,
   resupplyStandby,
@@ -89,6 +92,7 @@ import { createPrometheus } from "./providers/metrics/prometheus.ts";
 import { createPostgresMigrator } from "./providers/migrator/postgres.ts";
 import { createVercelVariables } from "./providers/primary-variables/vercel.ts";
 import { createProbe } from "./providers/probe/http.ts";
+import { loadProbes } from "./providers/probes/index.ts";
 import { createGitBranches } from "./providers/pull-requests/git-branches.ts";
 import { createGithubPullRequests } from "./providers/pull-requests/github.ts";
 import { createGitSource } from "./providers/source/git.ts";
@@ -158,18 +162,15 @@ export async function startControl(config: Config, secrets: Secrets, deps: Deps)
     const enginePool = createPool({ databaseUrl, applicationName: "signalbox-engine", max: 16, onError });
     undo.defer(() => enginePool.end());
     const engineDb = createDatabase<Tables>(enginePool);
-    const engine = await startDeployments(config, {
-      ...deps,
-      db: engineDb,
-      claims,
-      pool: enginePool,
-      databaseUrl,
-      target,
-    });
+    const checkRules = { kinds: await loadProbes(), allowLocal: config.allowLocalChecks };
+    const shared = { ...deps, databaseUrl, target, checkRules };
+    const engine = await startDeployments(config, { ...shared, db: engineDb, claims, pool: enginePool });
     undo.defer(() => engine.close());
     const readiness = keepReadiness(deps, readinessChecks(pool, target));
     undo.defer(() => readiness.close());
     const box = createSecretBox(await readOrCreateKey(join(config.dir, "control", "secret.key")));
+    const sync = startChecks(config, { ...deps, db, box, checkRules });
+    undo.defer(() => sync.close());
     const { sweeper, ...reconciled } = await startPreviews(config, { ...deps, db, engine, box });
     undo.defer(() => sweeper.close());
     const failover = startStandby(config, secrets, { ...deps, db });
@@ -179,15 +180,9 @@ export async function startControl(config: Config, secrets: Secrets, deps: Deps)
     const watcher = startWatcher(watching, { jitter: randomShare });
     undo.defer(() => watcher.close());
     const outside = { ...watching, wake: watcher.wake };
-    const more = { ...reconciled, readiness: readiness.read, failover, outside, box };
-    const api = createControlApi({
-      ...deps,
-      ...more,
-      db,
-      target,
-      engine,
-      allowNetworks: config.allowNetworks,
-    });
+    const more = { ...reconciled, readiness: readiness.read, failover, outside, box, checkRules };
+    const { allowNetworks } = config;
+    const api = createControlApi({ ...deps, ...more, db, target, engine, allowNetworks });
     const server = createServer({ requestTimeout: 600_000 }, getRequestListener(api.fetch));
     const port = await listenOn(server, { host: config.host, port: config.port, variable: "SIGNALBOX_PORT" });
     undo.defer(async () => {
@@ -209,6 +204,7 @@ function startDeployments(
     pool: pg.Pool;
     databaseUrl: string;
     target: Target;
+    checkRules: CheckRules;
   },
 ): Promise<Engine> {
   const git = createGitSource(gitOptions(config));
@@ -257,6 +253,16 @@ function gitOptions(config: Config): Parameters<typeof createGitSource>[0] {
     allowNetworks: config.allowNetworks,
     allowLocalPaths: config.allowLocalRepositories,
   };
+}
+
+/** Keeps the checks of every environment those of what is live there. */
+function startChecks(
+  config: Config,
+  deps: Deps & { db: Database<Tables>; box: SecretBox; checkRules: CheckRules },
+) {
+  const sources = { ...deps, git: createGitSource(gitOptions(config)) };
+  const { checkRules: rules } = deps;
+  return startCheckSync({ ...deps, rules, readChecks: readChecks(sources, rules) });
 }
 
 /** Previews and webhooks, which make and end deployments as a person would. */
@@ -343,6 +349,7 @@ function createControlApi(
     failover: RunningFailover | null;
     outside: OutsideDeps;
     box: SecretBox;
+    checkRules: CheckRules;
     allowNetworks: readonly string[];
   },
 ): OpenAPIHono<ActorEnv> {
@@ -361,7 +368,7 @@ function createControlApi(
   api.route("/api/tokens", tokenRoutes(deps));
   api.route("/api", projectRoutes(deps));
   const projectIdOf = async (name: string) => (await getProject(deps.db, name)).id;
-  const checkConfig = (text: string) => void requireConfig(text);
+  const checkConfig = (text: string) => void requireConfig(text, deps.checkRules);
   const { failover, target } = deps;
   const uploads = failover ? mirrorUploads(deps, target, failover.deps.standby) : target;
   api.route(
