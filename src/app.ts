@@ -18,6 +18,7 @@ import {
   CHECKS_CHANNEL,
   type CheckRules,
   type CheckTables,
+  checkRoutes,
   healthRoutes,
   keepReadiness,
   type Readiness,
@@ -392,5 +393,6 @@ function createControlApi(
   api.route("/api", outsideRoutes(deps.outside));
   const changed = (tx: QueryExecutorProvider) => notify(tx, CHECKS_CHANNEL, "");
   api.route("/api", settingsRoutes({ ...deps, projectIdOf, changed }));
+  api.route("/api", checkRoutes({ ...deps, projectIdOf }));
   return api;
 }

@@ -13,6 +13,11 @@ export type CheckRules = {
 /** Nothing is known of the settings, and nothing local is let through. */
 export const NO_RULES: CheckRules = { kinds: new Map(), allowLocal: false };
 
+/** Whether it reads or runs things on the prober's own machine. */
+export function isLocal({ kinds }: CheckRules, type: ProbeType): boolean {
+  return kinds.get(type)?.local === true;
+}
+
 /** What is wrong with the settings of a type, other than in the places of references, which are filled in later. */
 export function settingsIssues(rules: CheckRules, type: ProbeType, settings: unknown): z.core.$ZodIssue[] {
   const kind = rules.kinds.get(type);

@@ -6,7 +6,9 @@
  */
 
 export { CHECK_REQUEST_CHANNEL, CHECK_STATE_CHANNEL, CHECKS_CHANNEL } from "./channels.ts";
-export { type CheckRules, NO_RULES, settingNames, settingsIssues } from "./check-rules.ts";
+export type { CheckDeps } from "./check-deps.ts";
+export { checkRoutes } from "./check-routes.ts";
+export { type CheckRules, isLocal, NO_RULES, settingNames, settingsIssues } from "./check-rules.ts";
 export { type LoadDeps, type LoadedCheck, listChecks } from "./load-checks.ts";
 export { PROBE_TYPES, type ProbeType } from "./model.ts";
 export { completePolicy, timeoutProblem } from "./policy.ts";

@@ -1,5 +1,6 @@
 import {
   type CheckRules,
+  isLocal,
   isVariableReference,
   PROBE_TYPES,
   type ProbeType,
@@ -82,12 +83,8 @@ function problemsOf(written: Written, around: Around): DescribedIssue[] {
   ];
 }
 
-function localProblem(
-  path: readonly string[],
-  type: ProbeType,
-  { kinds, allowLocal }: CheckRules,
-): DescribedIssue[] {
-  if (allowLocal || kinds.get(type)?.local !== true) return [];
+function localProblem(path: readonly string[], type: ProbeType, rules: CheckRules): DescribedIssue[] {
+  if (rules.allowLocal || !isLocal(rules, type)) return [];
   return [
     {
       path: [...path, "type"],
