@@ -189,7 +189,14 @@ describe("running checks now", () => {
 
   test("says who did not answer", async () => {
     await make({ critical: true, intervalMs: 100, timeoutMs: 1 });
-    const { body } = await post({ project }, "deployer", "/run");
+    const asked = async () => (await stand.rows("select id from check_requests")).length;
+    const [{ body }] = await Promise.all([
+      post({ project }, "deployer", "/run"),
+      expect
+        .poll(asked)
+        .toBe(1)
+        .then(() => stand.clock.move(10_000)),
+    ]);
     expect(body).toMatchObject({ ok: false, results: [{ status: "unknown", attempts: 0 }] });
     expect(body.results[0].unanswered).toContain('no prober at "local"');
   });

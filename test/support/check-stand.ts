@@ -68,6 +68,7 @@ export async function checkStand(): Promise<CheckStand> {
   const clock = {
     ...systemClock,
     now: () => new Date(systemClock.now().getTime() + movedMs),
+    monotonicMs: () => systemClock.monotonicMs() + movedMs,
     move(ms: number) {
       movedMs += ms;
     },
