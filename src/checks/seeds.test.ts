@@ -34,7 +34,7 @@ describe("without a line written", () => {
         "web",
         "http",
         "deployment",
-        { url: "https://shop.example.com/healthz?deep=1", status: 200, contains: "ok" },
+        { url: "https://shop.example.com/healthz?deep=1", expect: { status: 200, contains: "ok" } },
       ],
       ["web.2", "tcp", "deployment", { host: "shop.example.com", port: 443 }],
       ["web.3", "websocket", "deployment", { url: "wss://shop.example.com/live" }],
@@ -68,7 +68,7 @@ describe("without a line written", () => {
     expect(gaps).toEqual([]);
     expect(checks.map(({ name, type, settings, policy }) => [name, type, policy.critical, settings])).toEqual(
       [
-        ["database", "postgres", true, { host: "db.internal", port: 5432, ssl: true }],
+        ["database", "postgres", true, { host: "db.internal", port: 5432, tls: { insecure: true } }],
         ["redis", "redis", true, { url: "redis://cache:6379" }],
         [
           "browserbase",

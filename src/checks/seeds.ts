@@ -113,11 +113,10 @@ function askedAt(
     return { type: "websocket", settings: { url: at.href } };
   }
   const [from, to] = check.expectStatus;
-  const settings = { url: at.href, status: from === to ? from : `${from}..${to}` };
-  return {
-    type: "http",
-    settings: check.contains === null ? settings : { ...settings, contains: check.contains },
-  };
+  // What comes before the answer itself (1xx) is no answer.
+  const status = from === to ? from : `${Math.max(from, 200)}-${to}`;
+  const expect = { status, ...(check.contains === null ? {} : { contains: check.contains }) };
+  return { type: "http", settings: { url: at.href, expect } };
 }
 
 /** Of hosts of one's own; those of the platform are the platform's to renew. */
@@ -197,11 +196,12 @@ function databaseCheck(
       hint: "Add host and port to it, or DATABASE_URL to env.",
     };
   }
-  const tls = ssl === undefined ? {} : { ssl };
+  // As clients mean it (`sslmode=require`): encrypted, and no word of whose certificate. Nothing secret is sent.
+  const tls = ssl === true ? { tls: { insecure: true } } : {};
   return { type: "postgres", settings: { host, ...(port === undefined ? {} : { port }), ...tls } };
 }
 
-/** All that is wanted of a place. A check that was written down takes the place of one of its name; null: of nothing. */
+/** All that is wanted of a place. What was written down takes the place of one of its name; null: of nothing. */
 export function overlay(
   seeds: readonly WantedCheck[],
   configured: Readonly<Record<string, ConfiguredCheck | null>>,

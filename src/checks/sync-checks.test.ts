@@ -49,7 +49,7 @@ const audited = () =>
   ]);
 
 describe("the checks of a place", () => {
-  test("are made of the live deployment and its configuration, and asked without a guard behind our gateway", async () => {
+  test("are made of the live deployment and its configuration, unguarded behind our gateway", async () => {
     await goLive("1", {
       ...EMPTY,
       uses: { redis: { url: "redis://cache:6379" }, database: {} },

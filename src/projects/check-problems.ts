@@ -90,7 +90,7 @@ function localProblem(path: readonly string[], type: ProbeType, rules: CheckRule
       path: [...path, "type"],
       atKey: false,
       message: `a check of the type "${type}" runs on the prober's own machine, and no commit may ask for that`,
-      hint: "An owner may add it by POST /api/checks; or the installation is started with SIGNALBOX_ALLOW_LOCAL_CHECKS=1.",
+      hint: "An owner may add it by POST /api/checks; or start the installation with SIGNALBOX_ALLOW_LOCAL_CHECKS=1.",
     },
   ];
 }

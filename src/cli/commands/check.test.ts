@@ -75,7 +75,7 @@ async function answer(attempt: object): Promise<void> {
   await stand.rows(set, [stand.clock.now(), JSON.stringify(round), (await open())[0]?.id]);
 }
 
-test("a check that is down is explained, with where the time went and what to do, and the exit code says so", async () => {
+test("what is down is explained, with where the time went and what to do; the exit code says so", async () => {
   const failure = { class: "refused", message: "Nobody listens at shop.localhost:80." };
   const [run] = await Promise.all([
     cli(["check", "app", ...shop]),
