@@ -70,7 +70,13 @@ import {
   startSweeper,
   type TriggerPreview,
 } from "./previews/index.ts";
-import { dockAddress, gatewaySocket, requireDatabaseUrl, vercelAddress } from "./process-options.ts";
+import {
+  dockAddress,
+  gatewaySocket,
+  gitOptions,
+  requireDatabaseUrl,
+  vercelAddress,
+} from "./process-options.ts";
 import {
   CONFIG_FILE,
   getProject,
@@ -244,16 +250,6 @@ function startDeployments(
     },
     workerId: deps.ids("worker"),
   });
-}
-
-function gitOptions(config: Config): Parameters<typeof createGitSource>[0] {
-  return {
-    cacheDir: join(config.dir, "control", "git"),
-    path: config.path,
-    networkEnv: config.networkEnv,
-    allowNetworks: config.allowNetworks,
-    allowLocalPaths: config.allowLocalRepositories,
-  };
 }
 
 /** Keeps the checks of every environment those of what is live there. */
