@@ -16,11 +16,14 @@ import {
 import {
   CHECK_STATE_CHANNEL,
   CHECKS_CHANNEL,
+  type CheckRules,
   type CheckTables,
+  checkRoutes,
   healthRoutes,
   maintenanceRoutes,
   type RunningHealth,
   readUnwell,
+  startCheckSync,
   startHealth,
 } from "./checks/index.ts";
 import type { Config } from "./config.ts";
@@ -68,7 +71,13 @@ import {
   startSweeper,
   type TriggerPreview,
 } from "./previews/index.ts";
-import { dockAddress, gatewaySocket, requireDatabaseUrl, vercelAddress } from "./process-options.ts";
+import {
+  dockAddress,
+  gatewaySocket,
+  gitOptions,
+  requireDatabaseUrl,
+  vercelAddress,
+} from "./process-options.ts";
 import {
   CONFIG_FILE,
   getProject,
@@ -78,6 +87,7 @@ import {
   prepare,
   prepareStandby,
   projectRoutes,
+  readChecks,
   readSchema,
   requireConfig,
   resupplyStandby,
@@ -90,6 +100,7 @@ import { createPrometheus } from "./providers/metrics/prometheus.ts";
 import { createPostgresMigrator } from "./providers/migrator/postgres.ts";
 import { createVercelVariables } from "./providers/primary-variables/vercel.ts";
 import { createProbe } from "./providers/probe/http.ts";
+import { loadProbes } from "./providers/probes/index.ts";
 import { createGitBranches } from "./providers/pull-requests/git-branches.ts";
 import { createGithubPullRequests } from "./providers/pull-requests/github.ts";
 import { createGitSource } from "./providers/source/git.ts";
@@ -159,18 +170,15 @@ export async function startControl(config: Config, secrets: Secrets, deps: Deps)
     const enginePool = createPool({ databaseUrl, applicationName: "signalbox-engine", max: 16, onError });
     undo.defer(() => enginePool.end());
     const engineDb = createDatabase<Tables>(enginePool);
-    const engine = await startDeployments(config, {
-      ...deps,
-      db: engineDb,
-      claims,
-      pool: enginePool,
-      databaseUrl,
-      target,
-    });
+    const checkRules = { kinds: await loadProbes(), allowLocal: config.allowLocalChecks };
+    const shared = { ...deps, databaseUrl, target, checkRules };
+    const engine = await startDeployments(config, { ...shared, db: engineDb, claims, pool: enginePool });
     undo.defer(() => engine.close());
     const health = await startHealth(databaseUrl, { ...deps, ping: target.ping });
     undo.defer(() => health.close());
     const box = createSecretBox(await readOrCreateKey(join(config.dir, "control", "secret.key")));
+    const sync = startChecks(config, { ...deps, db, box, checkRules });
+    undo.defer(() => sync.close());
     const { sweeper, ...reconciled } = await startPreviews(config, { ...deps, db, engine, box });
     undo.defer(() => sweeper.close());
     const failover = startStandby(config, secrets, { ...deps, db });
@@ -180,15 +188,9 @@ export async function startControl(config: Config, secrets: Secrets, deps: Deps)
     const watcher = startWatcher(watching, { jitter: randomShare });
     undo.defer(() => watcher.close());
     const outside = { ...watching, wake: watcher.wake };
-    const more = { ...reconciled, health, failover, outside, box };
-    const api = createControlApi({
-      ...deps,
-      ...more,
-      db,
-      target,
-      engine,
-      allowNetworks: config.allowNetworks,
-    });
+    const more = { ...reconciled, health, failover, outside, box, checkRules };
+    const { allowNetworks } = config;
+    const api = createControlApi({ ...deps, ...more, db, target, engine, allowNetworks });
     const answer = getRequestListener(api.fetch);
     const listener: RequestListener = (req, res) => health.board.handle(req, res) || answer(req, res);
     const server = createServer({ requestTimeout: 600_000 }, listener);
@@ -215,6 +217,7 @@ function startDeployments(
     pool: pg.Pool;
     databaseUrl: string;
     target: Target;
+    checkRules: CheckRules;
   },
 ): Promise<Engine> {
   const git = createGitSource(gitOptions(config));
@@ -255,14 +258,14 @@ function startDeployments(
   });
 }
 
-function gitOptions(config: Config): Parameters<typeof createGitSource>[0] {
-  return {
-    cacheDir: join(config.dir, "control", "git"),
-    path: config.path,
-    networkEnv: config.networkEnv,
-    allowNetworks: config.allowNetworks,
-    allowLocalPaths: config.allowLocalRepositories,
-  };
+/** Keeps the checks of every environment those of what is live there. */
+function startChecks(
+  config: Config,
+  deps: Deps & { db: Database<Tables>; box: SecretBox; checkRules: CheckRules },
+) {
+  const sources = { ...deps, git: createGitSource(gitOptions(config)) };
+  const { checkRules: rules } = deps;
+  return startCheckSync({ ...deps, rules, readChecks: readChecks(sources, rules) });
 }
 
 /** Previews and webhooks, which make and end deployments as a person would. */
@@ -342,6 +345,7 @@ function createControlApi(
     failover: RunningFailover | null;
     outside: OutsideDeps;
     box: SecretBox;
+    checkRules: CheckRules;
     allowNetworks: readonly string[];
   },
 ): OpenAPIHono<ActorEnv> {
@@ -360,7 +364,7 @@ function createControlApi(
   api.route("/api/tokens", tokenRoutes(deps));
   api.route("/api", projectRoutes(deps));
   const projectIdOf = async (name: string) => (await getProject(deps.db, name)).id;
-  const checkConfig = (text: string) => void requireConfig(text);
+  const checkConfig = (text: string) => void requireConfig(text, deps.checkRules);
   const { failover, target } = deps;
   const uploads = failover ? mirrorUploads(deps, target, failover.deps.standby) : target;
   api.route(
@@ -385,5 +389,6 @@ function createControlApi(
   api.route("/api", outsideRoutes(deps.outside));
   const changed = (tx: QueryExecutorProvider) => notify(tx, CHECKS_CHANNEL, "");
   api.route("/api", settingsRoutes({ ...deps, projectIdOf, changed }));
+  api.route("/api", checkRoutes({ ...deps, projectIdOf }));
   return api;
 }

@@ -30,6 +30,8 @@ create table check_syncs (
   -- Of the rules by which configurations become checks: when they change, it is made anew.
   rules text not null,
   synced_at timestamptz not null,
+  -- What of it nothing checks, and why.
+  gaps jsonb not null,
   -- Why its configuration could not be read: the checks of before are still there. Null: it could.
   failure text,
   failed_at timestamptz,

@@ -65,7 +65,7 @@ async function one(id: string) {
   return check;
 }
 
-test("a release behind our own gateway is not guarded; every other address is, also of a deployment's host", async () => {
+test("a release behind our own gateway is not guarded; every other address is", async () => {
   expect((await one("chk_a")).network).toBeNull();
   expect((await one("chk_b")).network).toEqual({ allowNetworks: ["10.9.0.0/16"] });
 });
@@ -74,7 +74,8 @@ test("a check whose secrets are missing stays, with what to do; once they are se
   expect((await one("chk_c")).problem).toEqual({
     class: "unsupported",
     message:
-      "The secrets REDIS_URL, TLS_KEY are not set. Set them: signalbox secret set REDIS_URL; signalbox secret set TLS_KEY.",
+      "The secrets REDIS_URL, TLS_KEY are not set. " +
+      "Set them: signalbox secret set REDIS_URL; signalbox secret set TLS_KEY.",
   });
   for (const [name, environment] of [
     ["REDIS_URL", "production"],

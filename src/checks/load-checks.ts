@@ -4,7 +4,7 @@ import type { SecretBox } from "../foundation/secret-box.ts";
 import { type FindSecret, readNetworks, readSecrets, type SettingsTables } from "../settings/index.ts";
 import type { Check, Failure } from "./model.ts";
 import type { NetworkPolicy } from "./probe-kind.ts";
-import { resolveSettings } from "./references.ts";
+import { referencesIn, resolveSettings } from "./references.ts";
 import { openSettings } from "./sealed-settings.ts";
 import type { CheckTables } from "./tables.ts";
 
@@ -62,19 +62,28 @@ function open(
   try {
     const kept = openSettings(box, row.id, row.settings);
     const { settings, missing } = resolveSettings(kept, (name) => find(row, name));
+    const { variables } = referencesIn(settings);
+    if (variables.length > 0) return { settings, problem: missingVariables(variables) };
     return { settings, problem: missing.length === 0 ? null : missingSecrets(missing) };
   } catch (error) {
     return { settings: null, problem: { class: "unsupported", message: messageOf(error) } };
   }
 }
 
-export function missingSecrets(names: readonly string[]): Failure {
+function missingSecrets(names: readonly string[]): Failure {
   const [what, them] = names.length === 1 ? ["The secret", "it"] : ["The secrets", "them"];
   const commands = names.map((name) => `signalbox secret set ${name}`).join("; ");
   const verb = names.length === 1 ? "is" : "are";
   return {
     class: "unsupported",
     message: `${what} ${names.join(", ")} ${verb} not set. Set ${them}: ${commands}.`,
+  };
+}
+
+function missingVariables(names: readonly string[]): Failure {
+  return {
+    class: "unsupported",
+    message: `Not in the env of the deployed configuration: ${names.join(", ")}. Add it there and deploy.`,
   };
 }
 

@@ -35,6 +35,32 @@ export function resolveSettings(settings: unknown, find: (secret: string) => str
   return { settings: resolve(settings), missing: [...missing] };
 }
 
+/** Puts each variable in the place of its name. What is not set keeps its reference. */
+export function fillVariables(settings: unknown, env: Readonly<Record<string, string>>): unknown {
+  const fill = (value: unknown): unknown => {
+    if (isVariableReference(value)) return env[value.variable] ?? value;
+    return mapInside(value, fill);
+  };
+  return fill(settings);
+}
+
+/** Names of the references that are still there. */
+export function referencesIn(settings: unknown): {
+  readonly secrets: string[];
+  readonly variables: string[];
+} {
+  const secrets = new Set<string>();
+  const variables = new Set<string>();
+  const look = (value: unknown): unknown => {
+    if (isSecretReference(value)) secrets.add(value.secret);
+    else if (isVariableReference(value)) variables.add(value.variable);
+    else return mapInside(value, look);
+    return value;
+  };
+  look(settings);
+  return { secrets: [...secrets], variables: [...variables] };
+}
+
 /** The same list or mapping with every value replaced; anything else as it is. */
 export function mapInside(value: unknown, replace: (value: unknown, key: string) => unknown): unknown {
   if (Array.isArray(value)) return value.map((each, at) => replace(each, String(at)));

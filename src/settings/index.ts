@@ -1,7 +1,8 @@
 /**
  * Settings: what a project needs to know that is in no commit.
  *
- * - **Secret**: a value by a name, sealed; of one environment, or of all of the project. It is set and used, never shown.
+ * - **Secret**: a value by a name, sealed; of one environment, or of all of the project. It is set and used, and never
+ *   shown.
  * - **Allowed network**: a private network that the project's checks may reach beside the public internet. An owner
  *   allows it and says why.
  */

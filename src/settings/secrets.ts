@@ -31,7 +31,7 @@ export type FindSecret = (
   name: string,
 ) => string | null;
 
-/** The secrets of some projects; each is opened when it is asked for. An environment's own goes before the project's. */
+/** The secrets of some projects, each opened when asked for. An environment's own goes before the project's. */
 export async function readSecrets(
   deps: { readonly db: Tx<SettingsTables>; readonly box: Pick<SecretBox, "open"> },
   projectIds: readonly string[],
