@@ -21,6 +21,7 @@ const SMALL = [
   "--innodb-buffer-pool-size=8M",
   "--innodb-log-file-size=4M",
   "--innodb-data-file-path=ibdata1:4M:autoextend",
+  "--innodb-autoextend-increment=1",
   "--innodb-temp-data-file-path=ibtmp1:4M:autoextend",
   "--innodb-flush-log-at-trx-commit=0",
   "--innodb-use-native-aio=0",
