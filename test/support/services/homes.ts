@@ -15,7 +15,7 @@ export const SERVICES = {
     program: "usr/lib/chromium/chromium",
     installed: ["chromium", "chromium-browser", "google-chrome"],
   },
-  iproute2: { packages: ["iproute2"], program: "sbin/ip", installed: ["ip"] },
+  iproute2: { packages: ["iproute2"], program: "bin/ip", installed: ["ip"] },
 } as const satisfies Record<string, Entry>;
 
 type Entry = {
