@@ -36,7 +36,9 @@ describe.skipIf(!canStart("redis"))("a real Redis", () => {
   const run = (command: string) => ask("127.0.0.1", server.port, `AUTH secret\r\n${command}\r\n`);
 
   beforeAll(async () => {
-    server = await startRedis({ args: ["--requirepass", "secret", "--maxclients", "8", "--enable-protected-configs", "local"] });
+    server = await startRedis({
+      args: ["--requirepass", "secret", "--maxclients", "8", "--enable-protected-configs", "local"],
+    });
     at = { host: server.host, port: server.port };
   });
   afterAll(() => server.stop());
@@ -59,7 +61,7 @@ describe.skipIf(!canStart("redis"))("a real Redis", () => {
     expect(await classOf({ ...at, password: "secret", replicas: 1 })).toBe("degraded missing");
   });
 
-  test("is degraded while its memory is nearly full and nothing may be evicted; a cache that evicts is not", async () => {
+  test("is degraded with its memory nearly full and nothing to evict; a cache that evicts is not", async () => {
     await run("CONFIG SET maxmemory 2000000");
     const asked = { ...at, password: "secret", memoryWarn: 0.1 };
     expect(await classOf(asked)).toBe("degraded overloaded");
@@ -165,8 +167,8 @@ test("an early end by the signal leaves no connection", async () => {
   await using server = await rawServer((socket) => void socket.resume());
   const ending = new AbortController();
   const asked = probing(redis, { host: "127.0.0.1", port: server.port }, { signal: ending.signal });
-  await expect.poll(() => server.open()).toBe(1);
+  await server.open(1);
   ending.abort();
   expect((await asked).failure?.class).toBe("timeout");
-  await expect.poll(() => server.open()).toBe(0);
+  await server.open(0);
 });
