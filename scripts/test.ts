@@ -7,8 +7,11 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { installTestPackages } from "./test-packages.ts";
+import { installTestServices } from "./test-services.ts";
 
-installTestPackages(process.argv.slice(2).filter((argument) => !argument.startsWith("-")));
+const filters = process.argv.slice(2).filter((argument) => !argument.startsWith("-"));
+installTestPackages(filters);
+installTestServices(filters);
 
 const dir = mkdtempSync(join(tmpdir(), "signalbox-report-"));
 const report = join(dir, "report.json");

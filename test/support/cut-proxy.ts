@@ -10,6 +10,9 @@ export type CutProxy = {
   cutAt(message: number, when: "before" | "after"): void;
   /** From here on every connection is reset, those that are open too, until `heal`. */
   cut(): void;
+  /** As packets that vanish: connections stay open, new ones too, and nothing comes through in either direction. */
+  silence(): void;
+  /** Connections that were silenced are reset: what they lost in between cannot be made up for. */
   heal(): void;
   /** Whether that has happened. */
   wasCut(): boolean;
@@ -26,8 +29,13 @@ export async function startCutProxy(target: { host: string; port: number }): Pro
     for (const socket of sockets) socket.destroy();
   };
   let away = false;
+  let silent = false;
   const server = createServer((client) => {
     if (away) return void client.on("error", () => {}).resetAndDestroy();
+    if (silent) {
+      sockets.add(client.on("error", () => {}));
+      return void client.on("close", () => sockets.delete(client));
+    }
     const upstream = connect(target);
     for (const socket of [client, upstream]) {
       sockets.add(socket);
@@ -39,6 +47,7 @@ export async function startCutProxy(target: { host: string; port: number }): Pro
       });
     }
     client.on("data", (chunk) => {
+      if (silent) return;
       left--;
       if (left > 0) return void upstream.write(chunk);
       if (when === "before") return kill();
@@ -47,7 +56,9 @@ export async function startCutProxy(target: { host: string; port: number }): Pro
       upstream.once("end", kill);
       upstream.write(chunk);
     });
-    upstream.on("data", (chunk) => client.write(chunk));
+    upstream.on("data", (chunk) => {
+      if (!silent) client.write(chunk);
+    });
   });
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   return {
@@ -61,7 +72,12 @@ export async function startCutProxy(target: { host: string; port: number }): Pro
       away = true;
       kill();
     },
+    silence() {
+      silent = true;
+    },
     heal() {
+      if (silent) kill();
+      silent = false;
       away = false;
       cut = false;
     },
