@@ -1,0 +1,59 @@
+import { fold } from "../fold.ts";
+import { type Attempt, LOCAL, type LocationState, type Policy, type Round } from "../model.ts";
+import { recordRounds } from "../record-rounds.ts";
+import type { HeartbeatDeps } from "./deps.ts";
+import { findByCheck, type Heartbeat, readFold } from "./queries.ts";
+import type { HeartbeatRow } from "./tables.ts";
+
+/** Two processes may tell of one heartbeat at once; more often than this it is not told again. */
+const MOST = 5;
+
+/**
+ * Writes down what a heartbeat says as a round of its check. Whoever tells looks again afterwards: of two who tell at
+ * once, the one who is written last finds that its word is old, and tells the newer one.
+ */
+export async function tell(deps: HeartbeatDeps, checkId: string): Promise<void> {
+  let told: number | null = null;
+  for (let times = 0; times < MOST; times++) {
+    const heartbeat = await findByCheck(deps.db, checkId);
+    if (heartbeat === null || heartbeat.state === "new" || heartbeat.version === told) return;
+    await write(deps, heartbeat);
+    told = heartbeat.version;
+  }
+}
+
+async function write(deps: HeartbeatDeps, heartbeat: Heartbeat): Promise<void> {
+  const before = await readFold(deps.db, heartbeat.check_id);
+  // A beat, or its absence, is a fact: there is nothing to confirm it by.
+  const policy: Policy = { ...heartbeat.policy, failures: 1, successes: 1, graceMs: 0 };
+  const round = roundOf(heartbeat, before, deps.clock.now());
+  const after = fold(before, round, policy);
+  const check = { id: heartbeat.check_id, policy: heartbeat.policy };
+  await recordRounds(deps, [{ round, check, before, after }], null);
+}
+
+/** A change is dated when it took place, though after all that was told before; what only goes on, now. Pure. */
+export function roundOf(
+  row: HeartbeatRow,
+  before: Pick<LocationState, "state" | "lastAt"> | null,
+  now: Date,
+): Round {
+  const goesOn = before?.state === row.state;
+  const at = goesOn ? now.getTime() : Math.max(row.since.getTime(), (before?.lastAt ?? 0) + 1);
+  const observed = {
+    state: row.state,
+    lastBeatAt: row.last_at?.toISOString() ?? null,
+    dueAt: row.expected_at?.toISOString() ?? null,
+    runtimeMs: row.last_runtime_ms,
+    exitCode: row.last_exit_code,
+  };
+  const attempt: Attempt = {
+    status: row.state === "up" ? "up" : "down",
+    ...(row.failure === null ? {} : { failure: row.failure }),
+    observed,
+    startedAt: at,
+    latencyMs: 0,
+  };
+  const times = { scheduledAt: at, startedAt: at, endedAt: at, lateMs: 0 };
+  return { checkId: row.check_id, location: LOCAL, ...times, attempts: [attempt], untrusted: null };
+}
