@@ -12,7 +12,14 @@ import {
   ensureOwnerToken,
   tokenRoutes,
 } from "./access/index.ts";
-import { healthRoutes, keepReadiness, type Readiness } from "./checks/index.ts";
+import {
+  CHECK_STATE_CHANNEL,
+  type CheckTables,
+  healthRoutes,
+  keepReadiness,
+  type Readiness,
+  readUnwell,
+} from "./checks/index.ts";
 import type { Config } from "./config.ts";
 import {
   closePlace,
@@ -98,7 +105,8 @@ import {
   webhookRoutes,
 } from "./webhooks/index.ts";
 
-type Tables = FailoverTables &
+type Tables = CheckTables &
+  FailoverTables &
   ProjectTables &
   SourceTables &
   EngineTables &
@@ -205,8 +213,15 @@ function startDeployments(
     probe: createProbe(deps),
     prepare: prepare(sources),
     resupply: reupload(sources),
-    readGate: ({ id, projectId, environment }) =>
-      readGateFacts(db, { deploymentId: id, projectId, environment, now: clock.now() }),
+    readGate: async ({ id, projectId, environment }) => {
+      const place = { deploymentId: id, projectId, environment, now: clock.now() };
+      const [facts, unwell] = await Promise.all([
+        readGateFacts(db, place),
+        readUnwell({ db, clock }, { projectId, environment }),
+      ]);
+      return { ...facts, unwell: unwell.filter((each) => each.of === "dependency") };
+    },
+    verdicts: { read: (place) => readUnwell({ db, clock }, place), channel: CHECK_STATE_CHANNEL },
     migrateSchema: migrateSchema({ ...sources, migrator }),
     planning: {
       readSchema: readSchema({ ...sources, migrator }),

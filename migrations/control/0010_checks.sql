@@ -65,7 +65,8 @@ create table check_samples (
   primary key (check_id, location, scheduled_at)
 ) partition by range (scheduled_at);
 
--- Each state of a check, half-open; the last one has no end. They never overlap and leave nothing out.
+-- Each state of a check, half-open; the last one has no end. They never overlap and leave nothing out. While a check
+-- is flapping they tell what is below: up and down, not the `degraded` that is shown.
 create table check_spans (
   check_id text not null references checks,
   from_at timestamptz not null,

@@ -59,6 +59,8 @@ export const FAILURE_CLASSES = [
   "overloaded",
   /** Redirected too often, or in a circle. */
   "redirects",
+  /** It works, and takes longer than its limit or its own habit. Only ever "degraded". */
+  "slow",
   /** The answer is larger than a probe reads. */
   "too_large",
   /** A worker, a node or a beat that should be there is not. */
@@ -217,6 +219,10 @@ export type LocationState = {
   readonly lastLatencyMs: number | null;
   /** Exponentially weighted mean and variance of the logarithm of good, trusted latencies. */
   readonly baseline: { readonly mean: number; readonly variance: number; readonly count: number } | null;
+  /** Consecutive rounds that were slower than they should be, and when the first began. Absent: the last was not. */
+  readonly slow?: { readonly rounds: number; readonly since: number };
+  /** Failures before this are no verdict: it has only just begun to be asked. Absent: there is no such time. */
+  readonly graceUntil?: number;
 };
 
 export type State = LocationState["state"];
@@ -237,4 +243,8 @@ export type Displayed = {
   readonly suppressedBy: string | null;
   /** Recent changes of the state below the flapping: ms since the epoch, oldest first. */
   readonly changes: readonly number[];
+  /** While it is flapping: what it really is, and since when. The spans, and so the uptime, are made of this. */
+  readonly below?: { readonly state: State; readonly since: number };
+  /** The window of maintenance that it is in. */
+  readonly maintenance?: string;
 };

@@ -143,10 +143,11 @@ export function release(deployment: Deployment, observed: Observed, now: Date): 
   });
   const before = movingServices({ services }).flatMap(({ previousTargetId }) => previousTargetId ?? []);
   const rollout = planRollout(plan.strategy, before[0] ?? null);
+  const shifting = { atMs: now.getTime(), leaseToken: deployment.leaseToken };
   return {
     do: "move",
     to: "shifting",
     reason: before.length > 0 ? `Taking over from ${before.join(", ")}.` : "Nothing serves here yet.",
-    patch: { services, facts: { ...deployment.facts, rollout } },
+    patch: { services, facts: { ...deployment.facts, rollout, shifting } },
   };
 }

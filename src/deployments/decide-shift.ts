@@ -1,7 +1,7 @@
 import { nextRolloutStep, type RolloutStep } from "../rollouts/index.ts";
 import { SLACK_MS, WEEK_MS } from "./deadlines.ts";
 import type { Plan } from "./plan-source.ts";
-import type { ProbeResult } from "./ports.ts";
+import type { ProbeResult, Unwell } from "./ports.ts";
 import type { Observed, Patch, Step } from "./reconcile.ts";
 import type { Deployment, Facts, ServiceRelease } from "./record.ts";
 import { lowestWeight, movingServices, withTraffic } from "./services.ts";
@@ -30,6 +30,7 @@ export function shift(deployment: Deployment, observed: Observed, now: Date): St
       counters: observed.counters,
       queries: observed.queries,
       signals: observed.signals,
+      unwell: wentDown(deployment, observed.unwell),
       now,
     },
     plan.strategy,
@@ -37,6 +38,16 @@ export function shift(deployment: Deployment, observed: Observed, now: Date): St
   const facts: Facts = { ...deployment.facts, ...waited(deployment.facts, step, now), rollout: step.rollout };
   const patch: Patch = { services, weight: lowestWeight(services), facts };
   return act(deployment, step, patch, now);
+}
+
+/**
+ * What was well when it began to take traffic and is not any more; null: nothing. A data store's outage is no fault of
+ * a release: if it bears on the release, the release's own checks say so.
+ */
+function wentDown({ facts, stateSince }: Deployment, unwell: readonly Unwell[]): string | null {
+  const began = facts.shifting?.atMs ?? stateSince.getTime();
+  const first = unwell.find((each) => each.of === "service" && each.since.getTime() >= began);
+  return first ? `the check ${first.name} went down while it took traffic: ${first.message}` : null;
 }
 
 function act(deployment: Deployment, step: RolloutStep, patch: Patch, now: Date): Step {

@@ -17,11 +17,12 @@ import { createLedger } from "./ledger-postgres.ts";
 import type { ReadGate } from "./observe.ts";
 import type { PlanPorts } from "./plan-deployment-ports.ts";
 import type { MigrateSchema, Prepare, RequireSource, Resupply } from "./plan-source.ts";
-import type { Metrics, Probe } from "./ports.ts";
+import type { Metrics, Probe, ReadUnwell } from "./ports.ts";
 import type { Deployment } from "./record.ts";
 import { createStore, type Store } from "./store.ts";
 import type { EngineTables } from "./tables.ts";
 import { createTurns, type Turns, takesTurns } from "./turns.ts";
+import { watchVerdicts } from "./watch-verdicts.ts";
 
 export type EngineOptions = {
   readonly db: Database<EngineTables>;
@@ -38,6 +39,8 @@ export type EngineOptions = {
   readonly resupply: Resupply;
   readonly requireSource: RequireSource;
   readonly readGate: ReadGate;
+  /** What the prober says, and the channel on which it says that something changed. Its payload does not count. */
+  readonly verdicts: { readonly read: ReadUnwell; readonly channel: string };
   readonly migrateSchema: MigrateSchema;
   readonly schemaBarrier: SchemaBarrier;
   /** Left out: a plan says that it does not know. */
@@ -92,7 +95,7 @@ const AFTER_ERROR_MS = 500;
 /** Starts advancing deployments in this process, those that an earlier process left behind included. */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
   const { databaseUrl, pool, clock, log } = options;
-  const channels = [WAKE_CHANNEL, CHANGED_CHANNEL];
+  const channels = [WAKE_CHANNEL, CHANGED_CHANNEL, options.verdicts.channel];
   const notifier = await startNotifier({ databaseUrl, channels, clock, log });
   const jobs = await startJobs({ pool, queues: [ADVANCE_QUEUE], log });
   const followers = createFollowers(options);
@@ -107,10 +110,14 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   });
   const timer = setInterval(sweep, SWEEP_MS);
   void sweep();
+  const deps = { ...options, ledger, within, wake: runs.wake, onChange: changes(notifier) };
+  const watch = watchVerdicts({ ...deps, readUnwell: options.verdicts.read });
+  notifier.listen(options.verdicts.channel, watch.look, watch.look);
   return {
-    deps: { ...options, ledger, within, wake: runs.wake, onChange: changes(notifier) },
+    deps,
     async close() {
       clearInterval(timer);
+      await watch.close();
       await runs.close();
       await followers.close();
       await jobs.close();
@@ -142,6 +149,7 @@ function createRuns(options: EngineOptions, store: Store, followers: Followers) 
   let closing = false;
   const deps: AdvanceDeps = {
     ...options,
+    readUnwell: options.verdicts.read,
     store,
     prepared: new Map(),
     logCopied: (deployment) => followers.settled(deployment),

@@ -29,7 +29,7 @@ export type {
   ServicePreparation,
   Source,
 } from "./plan-source.ts";
-export type { CountersOf, Metrics, Probe, ProbeRequest, ProbeResult } from "./ports.ts";
+export type { CountersOf, Metrics, Probe, ProbeRequest, ProbeResult, ReadUnwell, Unwell } from "./ports.ts";
 export { type Deployment, effectKey, type ServiceRelease, slotOf } from "./record.ts";
 export { deploymentRoutes } from "./routes.ts";
 export { STATES, type State } from "./state.ts";

@@ -4,7 +4,7 @@ import { analysisDue, analysisOf, type QueryResult } from "../rollouts/index.ts"
 import type { Target, TargetDeployment, Traffic } from "../targets/target.ts";
 import { returning } from "./decide-rollback.ts";
 import type { HealthCheck, HealthPolicy } from "./plan-source.ts";
-import type { Metrics, Probe, ProbeResult } from "./ports.ts";
+import type { Metrics, Probe, ProbeResult, ReadUnwell } from "./ports.ts";
 import { NOTHING_OBSERVED, type Observed } from "./reconcile.ts";
 import { type Deployment, placeOf, type ServiceRelease } from "./record.ts";
 import { movingServices } from "./services.ts";
@@ -22,6 +22,7 @@ export type ObserveDeps = {
   readonly probe: Probe;
   readonly metrics: Metrics;
   readonly readGate: ReadGate;
+  readonly readUnwell: ReadUnwell;
   readonly clock: { now(): Date };
 };
 
@@ -171,13 +172,14 @@ async function observeShift(
 ): Promise<Observed> {
   const moving = movingServices(deployment);
   const judged = deployment.plan ? analysisOf(deployment.plan.strategy) : null;
-  const [traffic, probes, baseline, counters, queries, signals] = await Promise.all([
+  const [traffic, probes, baseline, counters, queries, signals, unwell] = await Promise.all([
     observeTraffic(deps, deployment, moving, signal),
     probeAll(deps, deployment, moving, signal),
     judged ? probeAll(deps, deployment, moving, signal, (service) => service.previousUrl) : {},
     judged ? deps.metrics.readCounters(moving.map(countersOf)) : null,
     askQueries(deps, deployment, signal),
     deps.store.signals(deployment),
+    deps.readUnwell(deployment),
   ]);
   const whole = moving.every((each) => traffic[each.name]?.[each.targetDeploymentId ?? ""] === 100);
   const [publicProbes, atCanary] = await Promise.all([
@@ -185,7 +187,8 @@ async function observeShift(
     whole ? {} : probeCanaries(deps, moving, traffic, signal),
   ]);
   const seen = withCanaries(moving, probes, atCanary);
-  return { ...NOTHING_OBSERVED, traffic, probes: seen, baseline, publicProbes, counters, queries, signals };
+  const measured = { counters, queries, signals, unwell };
+  return { ...NOTHING_OBSERVED, traffic, probes: seen, baseline, publicProbes, ...measured };
 }
 
 /**

@@ -59,6 +59,8 @@ export type Plan = {
   readonly rollbackWindowMs: number;
   /** A rollback by hand goes back by the canary's weights instead of at once. */
   readonly steppedRollback: boolean;
+  /** So long after it went live a critical check that goes down takes it back by itself. Absent or 0: never. */
+  readonly watchMs?: number;
   /** How long visitors of the former release may stay on it after a whole shift. */
   readonly drainMs: number;
   /** A second place is kept ready for when the target is away. Absent or null: none. */

@@ -1,4 +1,5 @@
 import type { QueryResult, ServiceCounters } from "../rollouts/index.ts";
+import type { EnvironmentName } from "../targets/target.ts";
 
 export type ProbeResult = {
   /** True when the other side answered in time; whether its status is good is the reader's business. */
@@ -33,6 +34,24 @@ export type ProbeRequest = {
 
 /** Port: one probe from outside, on a fresh connection, following no redirect. Never throws. */
 export type Probe = (request: ProbeRequest, signal?: AbortSignal) => Promise<ProbeResult>;
+
+/** A critical check of an environment that is down, beyond its own thresholds and re-checks. */
+export type Unwell = {
+  readonly name: string;
+  /** `dependency`: a data store that any release needs. `service`: everything else, the releases themselves included. */
+  readonly of: "dependency" | "service";
+  /** The first failed attempt, which may be before it was confirmed. */
+  readonly since: Date;
+  /** What it found, as the end of a sentence. */
+  readonly message: string;
+};
+
+/** Port: what the prober says of an environment now. What it is not sure of, or is planned, is not among it. */
+export type ReadUnwell = (deployment: {
+  readonly id: string;
+  readonly projectId: string;
+  readonly environment: EnvironmentName;
+}) => Promise<readonly Unwell[]>;
 
 /** One service whose canary and baseline are to be read; ids of the target. */
 export type CountersOf = {

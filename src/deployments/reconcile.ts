@@ -8,7 +8,7 @@ import { awaitApproval, migrate, release, start } from "./decide-gate.ts";
 import { rollBack } from "./decide-rollback.ts";
 import { shift } from "./decide-shift.ts";
 import type { Phase } from "./plan-source.ts";
-import type { ProbeResult } from "./ports.ts";
+import type { ProbeResult, Unwell } from "./ports.ts";
 import type { Deployment } from "./record.ts";
 import { isActive, type State } from "./state.ts";
 
@@ -34,6 +34,8 @@ export type Observed = {
   readonly counters: readonly ServiceCounters[] | null;
   readonly queries: readonly QueryResult[] | null;
   readonly signals: readonly Signal[];
+  /** `shifting`: the environment's critical checks that are down. */
+  readonly unwell: readonly Unwell[];
   /** `live` with a contract due: requests that the releases before it still answer; null: nobody can tell. */
   readonly inFlightBefore: number | null;
 };
@@ -51,6 +53,7 @@ export const NOTHING_OBSERVED: Observed = {
   counters: null,
   queries: null,
   signals: [],
+  unwell: [],
   inFlightBefore: null,
 };
 

@@ -14,6 +14,10 @@ export type Facts = {
   /** When the last block ended: waiting for health counts from there. */
   readonly resumedAtMs?: number | undefined;
   readonly rollout?: Rollout | undefined;
+  /** When it began to take traffic, and the lease under which it did. */
+  readonly shifting?: { readonly atMs: number; readonly leaseToken: number } | undefined;
+  /** A change of traffic was asked for, and nobody knows what came of it. */
+  readonly unsureOfTraffic?: boolean | undefined;
   /** Another worker may have had a traffic change in flight when its lease was taken away: not settled before this. */
   readonly settleAtMs?: number | undefined;
   /** After the end: the build that may be under way at the target was asked for again, to be ended. */

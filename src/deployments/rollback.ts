@@ -20,6 +20,8 @@ export type RollbackInput = {
   readonly branch?: string | undefined;
   readonly pullRequest?: number | undefined;
   readonly reason?: string | undefined;
+  /** Only if it is this one that would give up its traffic: who decides by itself must not act on what has changed. */
+  readonly from?: string | undefined;
   /** True: by the weights of its canary. Left out: as `rollback` in signalbox.yaml says. */
   readonly stepped?: boolean | undefined;
 };
@@ -80,6 +82,7 @@ export async function rollbackDeployment(
   }
   for (let tries = 0; tries < TRIES; tries++) {
     const choice = await choose(deps, project, input);
+    if (input.from !== undefined && choice.from?.id !== input.from) throw somebodyWasFaster(input.from);
     const steps = stepsBack(choice, input);
     const intent = { actor, projectId: project.id, reason: input.reason, idempotencyKey };
     // Asked while the intent is written: every round trip before the flip is time in which the bad release answers.
@@ -98,6 +101,10 @@ export async function rollbackDeployment(
   throw new AppError("conflict", "The environment kept changing while it was to be rolled back.", {
     hint: "Send the request again.",
   });
+}
+
+function somebodyWasFaster(id: string): AppError {
+  return new AppError("conflict", `${id} does not serve any more.`, { hint: "There is nothing left to do." });
 }
 
 async function choose(

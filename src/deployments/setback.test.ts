@@ -48,6 +48,30 @@ test("one with traffic goes back to the release before it, and fails only where 
   expect(setback(aDeployment("shifting", { ...tried, services }), fault, T0)).toMatchObject({ to: "failed" });
 });
 
+test("what the target refuses before anything moved fails, and nothing is taken back over somebody else's head", () => {
+  const services = [aService("app", { weight: 0, opened: false })];
+  const shifting = { atMs: T0.getTime(), leaseToken: 3 };
+  const began = { services, leaseToken: 3, facts: { shifting } };
+  const refusal = new AppError("unprocessable", "A rolling release of somebody else is under way.");
+  expect(setback(aDeployment("shifting", began), refusal, T0)).toMatchObject({
+    to: "failed",
+    reason: "A rolling release of somebody else is under way.",
+    patch: { cleanup: "retire", outcome: "failure" },
+  });
+  // Whoever held it before may have asked; an answer was lost; it has visitors; it can be asked for at 0 %.
+  const maybe = [
+    { ...began, leaseToken: 4 },
+    { ...began, facts: { shifting, unsureOfTraffic: true } },
+    { ...began, services: [aService("app", { weight: 10 })] },
+    { ...began, services: [aService("app", { weight: 0, opened: true })] },
+  ];
+  for (const row of maybe) {
+    expect(setback(aDeployment("shifting", row), refusal, T0)).toMatchObject({ to: "rolling_back" });
+  }
+  const lost = setback(aDeployment("shifting", began), fault, T0);
+  expect(lost).toMatchObject({ do: "wait", patch: { facts: { unsureOfTraffic: true } } });
+});
+
 test("traffic is brought back, and a turn is waited for, however often it fails", () => {
   const often = { facts: { attempts: { count: 1_000, error: "" } } };
   for (const state of ["rolling_back", "queued"] as const) {

@@ -1,6 +1,7 @@
 import { AppError, messageOf } from "../foundation/errors.ts";
 import type { Patch, Step } from "./reconcile.ts";
 import type { BlockedFacts, Deployment, DeploymentOutcome, Facts } from "./record.ts";
+import { movingServices } from "./services.ts";
 import { failed, takeBack } from "./step.ts";
 
 /** Tries of one state's work before it is given up. With the waits below that is about a minute. */
@@ -18,6 +19,9 @@ const FINAL_CODES = new Set([
   "unauthorized",
 ]);
 
+/** Answers that say for certain that nothing was done. */
+const REFUSALS = new Set([...FINAL_CODES, "conflict", "rate_limited"]);
+
 /** A block is not waited for without end. Afterwards the state's own deadline runs on. */
 const LONGEST_BLOCK_MS = 6 * 3_600_000;
 /** After a block there is at least this much left to go on in. */
@@ -33,7 +37,8 @@ export function setback(deployment: Deployment, error: unknown, now: Date, away 
   const block = blockOf(deployment, error, now, away);
   if (block !== null) return block;
   const count = (deployment.facts.attempts?.count ?? 0) + 1;
-  const facts: Facts = { ...deployment.facts, attempts: { count, error: messageOf(error) } };
+  const unsure = deployment.state === "shifting" && !isRefusal(error) ? { unsureOfTraffic: true } : {};
+  const facts: Facts = { ...deployment.facts, ...unsure, attempts: { count, error: messageOf(error) } };
   const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(count - 1, 10));
   const retry: Step = { do: "wait", until: new Date(now.getTime() + wait), patch: { facts } };
   // Traffic must come back, however long it takes: only the deadline ends that.
@@ -58,8 +63,9 @@ function blockOf(deployment: Deployment, error: unknown, now: Date, away: boolea
   const leftMs = stops ? (before?.leftMs ?? left) : null;
   const until = new Date(now.getTime() + waitMs);
   const blocked = { by, reason: messageOf(error), sinceMs, untilMs: until.getTime(), leftMs };
+  const unsure = state === "shifting" && !limited ? { unsureOfTraffic: true } : {};
   const patch: Patch = {
-    facts: { ...facts, blocked },
+    facts: { ...facts, ...unsure, blocked },
     ...(leftMs === null ? {} : { deadlineAt: new Date(until.getTime() + leftMs) }),
   };
   return { do: "wait", until, patch };
@@ -112,6 +118,9 @@ function giveUp(deployment: Deployment, error: unknown, facts: Facts, outcome: D
     case "releasing":
       return failed(reason, { hint, outcome, patch: { facts, cleanup: "retire" } });
     case "shifting":
+      // Somebody else's rollout may be what refuses us: what never moved must not be "taken back" over their heads.
+      if (!mayHaveTraffic(deployment, facts))
+        return failed(reason, { hint, outcome, patch: { facts, cleanup: "retire" } });
       return { ...takeBack(deployment, reason, { facts }, outcome), hint } as Step;
     case "live":
       // The release serves all the same; the next deployment's contract takes the same files up again.
@@ -120,6 +129,17 @@ function giveUp(deployment: Deployment, error: unknown, facts: Facts, outcome: D
       // A settled one: the clean-up is not worth more tries; the target's own collection takes the rest.
       return { do: "wait", until: new Date(0), patch: { facts, cleanup: null } };
   }
+}
+
+/** False only where it is certain: under the lease that it began with, no change was ever lost, and none was seen. */
+function mayHaveTraffic({ services, leaseToken }: Deployment, facts: Facts): boolean {
+  if (facts.unsureOfTraffic || facts.settleAtMs !== undefined) return true;
+  if (facts.shifting?.leaseToken !== leaseToken) return true;
+  return movingServices({ services }).some(({ weight, opened }) => weight > 0 || opened);
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof AppError && REFUSALS.has(error.code);
 }
 
 function givenUp({ cleanup }: Deployment, facts: Facts, reason: string): Patch {

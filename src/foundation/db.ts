@@ -33,6 +33,9 @@ export function createPool(options: {
     ].join(" "),
   });
   pool.on("error", (error) => options.onError?.(error));
+  // In a transaction the connection is nobody's but its holder's, who learns of its end by the next query; without a
+  // listener of its own that end would be the process's.
+  pool.on("connect", (client) => client.on("error", () => {}));
   return pool;
 }
 

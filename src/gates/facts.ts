@@ -56,7 +56,11 @@ export type GateFacts = {
   readonly locks: readonly Lock[];
   readonly freezes: readonly Freeze[];
   readonly breakGlass: BreakGlass | null;
+  /** Data stores of the environment that are down. Left out: nobody looked. */
+  readonly unwell?: readonly UnwellStore[];
 };
+
+export type UnwellStore = { readonly name: string; readonly since: Date; readonly message: string };
 
 /** Who started a deployment. `id` null: Signalbox itself, or someone known by name only. */
 export type Requester = { readonly id: string | null; readonly name: string };

@@ -111,6 +111,19 @@ describe("a gate", () => {
     });
   });
 
+  test("holds for a data store that is down, and lets a broken glass through all the same", () => {
+    const unwell = [{ name: "database", since: later(0), message: "the connection was refused" }];
+    const open = { approvals: null, waitMs: 0 };
+    expect(judge({ policy: open, facts: { unwell } })).toEqual({
+      is: "waits",
+      for: "health",
+      reason: "Waits for database to be up again: down since Fri 12:00 UTC (the connection was refused).",
+      until: null,
+    });
+    const breakGlass = { deploymentId: "dep_1", actorName: "ann", reason: "this mends it", at: ASKED_AT };
+    expect(judge({ policy: open, facts: { unwell, breakGlass } })).toMatchObject({ is: "open" });
+  });
+
   test("names who may approve, and a lock that has no end has no time to look", () => {
     expect(judge({ policy: asks({ reviewers: ["ann", "bob"] }) })).toMatchObject({
       for: "approval",

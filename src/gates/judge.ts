@@ -1,4 +1,4 @@
-import type { GateFacts, GatePolicy, Lock, Requester } from "./facts.ts";
+import type { GateFacts, GatePolicy, Lock, Requester, UnwellStore } from "./facts.ts";
 import { type Freeze, isFrozen } from "./freeze.ts";
 import { type AskedApprovals, approvalDeadline, type WeighedApproval, weighApprovals } from "./weigh.ts";
 import { joinClauses, tellSpan, tellTime } from "./wording.ts";
@@ -8,8 +8,8 @@ export type GateVerdict =
   | { readonly is: "open"; readonly because: string }
   | {
       readonly is: "waits";
-      /** The first that holds, in the order lock, freeze, approval, timer. `reason` names all. */
-      readonly for: "approval" | "timer" | "lock" | "freeze";
+      /** The first that holds, in the order lock, freeze, health, approval, timer. `reason` names all. */
+      readonly for: HoldKind;
       readonly reason: string;
       /** Look again at the latest then; before it only a new fact changes the verdict. Null: nothing ends by itself. */
       readonly until: Date | null;
@@ -27,15 +27,17 @@ export type GateInput = {
   readonly now: Date;
 };
 
+type HoldKind = "approval" | "timer" | "lock" | "freeze" | "health";
+
 type Hold = {
-  readonly for: "approval" | "timer" | "lock" | "freeze";
+  readonly for: HoldKind;
   readonly clause: string;
   readonly until: Date | null;
 };
 
 /**
  * What holds a deployment back from taking traffic now. Break-glass opens everything; then a rejection ends it; then
- * locks, freezes, missing approvals and the wait timer hold it, and all that do are told.
+ * locks, freezes, data stores that are down, missing approvals and the wait timer hold it, and all that do are told.
  */
 export function judgeGate(input: GateInput): GateVerdict {
   const { facts, now } = input;
@@ -46,6 +48,7 @@ export function judgeGate(input: GateInput): GateVerdict {
   const holds = [
     ...holdsOfLocks(facts.locks, now),
     ...holdsOfFreezes(facts.freezes, now),
+    ...holdsOfHealth(facts.unwell ?? [], now),
     ...(hold ? [hold] : []),
     ...holdsOfTimer(input),
   ];
@@ -133,6 +136,15 @@ function holdsOfFreezes(freezes: readonly Freeze[], now: Date): Hold[] {
       { for: "freeze", clause: `for the freeze "${freeze.name}" until ${tellTime(until, zone, now)}`, until },
     ];
   });
+}
+
+/** A release on a dead database proves nothing, and taking it back would prove no more. */
+function holdsOfHealth(unwell: readonly UnwellStore[], now: Date): Hold[] {
+  return unwell.map(({ name, since, message }) => ({
+    for: "health",
+    clause: `for ${name} to be up again: down since ${tellTime(since, "UTC", now)} (${message})`,
+    until: null,
+  }));
 }
 
 function holdsOfTimer({ policy, askedAt, now }: GateInput): Hold[] {

@@ -30,7 +30,7 @@ const Verdict = z
     z.object({ is: z.literal("open"), because: z.string() }),
     z.object({
       is: z.literal("waits"),
-      for: z.enum(["approval", "timer", "lock", "freeze"]),
+      for: z.enum(["approval", "timer", "lock", "freeze", "health"]),
       reason: z.string(),
       until: z.string().nullable().openapi({ description: "It looks again at the latest then" }),
     }),

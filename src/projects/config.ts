@@ -143,6 +143,8 @@ const environmentFields = {
   progress_deadline: positiveDuration.optional(),
   /** How long the release before stays one that can be gone back to: no contract migration runs before. */
   rollback_window: duration.optional(),
+  /** How long after it went live a critical check that goes down takes it back. `0s`: never. Default 5m. */
+  watch: duration.refine((ms) => ms <= 86_400_000, { error: "is longer than a day" }).optional(),
   /** `at_once` (default), or back by the canary's own weights. */
   rollback: z.enum(["at_once", "stepped"]).optional(),
   /** How long visitors of the former release may stay on it after a whole shift. */

@@ -89,6 +89,7 @@ describe("signalbox.yaml", () => {
       progressDeadlineMs: null,
       rollbackWindowMs: 3_600_000,
       steppedRollback: false,
+      watchMs: 300_000,
       drainMs: 0,
       migrations: null,
     };

@@ -45,6 +45,7 @@ export function resolvePlan(config: SignalboxConfig, environment: EnvironmentNam
     progressDeadlineMs: own.progress_deadline ?? null,
     rollbackWindowMs: own.rollback_window ?? 60 * MINUTE,
     steppedRollback: own.rollback === "stepped",
+    watchMs: own.watch ?? 5 * MINUTE,
     drainMs: own.drain ?? 0,
     migrations: own.migrations === false ? null : migrationsOf(config.migrations),
     ...(environment === "production" ? failoverOf(config) : {}),

@@ -55,6 +55,7 @@ function look(rollout: Rollout, change: Partial<RolloutInput>, by: Strategy = st
     counters: web(counted(0)),
     queries: null,
     signals: [],
+    unwell: null,
   };
   return nextRolloutStep({ ...nothing, rollout, weight: 10, probe: good, now: at(1_000), ...change }, by);
 }

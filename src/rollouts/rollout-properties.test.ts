@@ -111,6 +111,7 @@ function run(by: Strategy, looks: readonly Look[], splitWith: string | null = "d
       counters: increase && [{ service: "web", canary, baseline: splitWith === null ? null : baseline }],
       queries: due ? [{ name: "q", value, error: value === null ? "no answer" : null }] : null,
       signals,
+      unwell: null,
       now: new Date(now),
     };
     const step = nextRolloutStep(input, by);

@@ -36,6 +36,8 @@ export function nextRolloutStep(input: RolloutInput, strategy: Strategy): Rollou
   if (told.aborted !== null) return { do: "abort", reason: told.aborted, rollout: told };
   const unanswered = probesFailed(told, weight);
   if (unanswered) return abort(told, input, unanswered, "probe");
+  // Of a release that has no traffic nobody could have noticed anything.
+  if (input.unwell !== null && weight > 0) return abort(told, input, input.unwell, "check");
   const seen = watchErrors(countTraffic(told, input), strategy, input);
   const failure = failureOf(seen, strategy);
   if (failure) return abort(seen, input, failure);

@@ -14,7 +14,7 @@ export type Verdict = {
   readonly atMs: number;
   /** Observed when it was judged. */
   readonly weight: number;
-  /** `errors`, `latency` (limits), `error-share`, `latency-average` (comparison), `query:<name>`, `probe`. */
+  /** `errors`, `latency` (limits), `error-share`, `latency-average` (comparison), `query:<name>`, `probe`, `check`. */
   readonly name: string;
   readonly is: "pass" | "fail" | "inconclusive";
   /** The numbers and their limits, in plain words. */
@@ -98,6 +98,8 @@ export type RolloutInput = {
   /** Answers to the policy's queries; null: they were not asked (see `analysisDue`). */
   readonly queries: readonly QueryResult[] | null;
   readonly signals: readonly Signal[];
+  /** The prober's word against it, as a sentence; null: there is none. */
+  readonly unwell: string | null;
   readonly now: Date;
 };
 

@@ -43,7 +43,14 @@ const say = (kind: Signal["kind"], reason: string | null = null): Signal => ({
 });
 
 function look(rollout: Rollout, change: Partial<RolloutInput>, strategy: Strategy = canary) {
-  const nothing = { baselineProbe: null, publicAnswer: null, counters: null, queries: null, signals: [] };
+  const nothing = {
+    baselineProbe: null,
+    publicAnswer: null,
+    counters: null,
+    queries: null,
+    signals: [],
+    unwell: null,
+  };
   return nextRolloutStep({ ...nothing, rollout, weight: 10, probe: good, now: at(0), ...change }, strategy);
 }
 const baking = look(planRollout(canary, "dpl_old"), {}).rollout;

@@ -5,6 +5,7 @@ import {
   createToken,
   systemActor,
 } from "../../src/access/index.ts";
+import type { Unwell } from "../../src/deployments/index.ts";
 import {
   type CountersOf,
   type DeploymentView,
@@ -80,6 +81,8 @@ export type World = {
   failing: "expand" | "contract" | null;
   /** What stands between the database and any earlier release. */
   barrier: ReturnType<Awaited<ReturnType<EngineOptions["schemaBarrier"]>>>;
+  /** What the prober says is down. */
+  unwell: readonly Unwell[];
   /** Awaited by every `prepare`. */
   prepareGate: Promise<unknown>;
 };
@@ -107,6 +110,7 @@ export async function engineStand(): Promise<Stand> {
     migrated: [],
     failing: null,
     barrier: null,
+    unwell: [],
     prepareGate: Promise.resolve(),
   };
   const engines: Engine[] = [];
@@ -162,13 +166,12 @@ function optionsOf(
       await Promise.race([world.prepareGate, aborted]);
       return prepared(world.preparation, input);
     },
-    readGate: ({ id, projectId, environment }) =>
-      readGateFacts(db as unknown as Database<GateTables>, {
-        deploymentId: id,
-        projectId,
-        environment,
-        now: systemClock.now(),
-      }),
+    readGate: async ({ id, projectId, environment }) => {
+      const place = { deploymentId: id, projectId, environment, now: systemClock.now() };
+      const unwell = world.unwell.filter((each) => each.of === "dependency");
+      return { ...(await readGateFacts(db as unknown as Database<GateTables>, place)), unwell };
+    },
+    verdicts: { read: async () => world.unwell, channel: "check_state_changed" },
     migrateSchema: async ({ deploymentId, phase }) => {
       if (world.failing === phase)
         throw new AppError("unprocessable", `${phase} failed.`, { hint: "Mend it." });

@@ -20,6 +20,7 @@ export function useProjects(prefix = "p") {
     stand.world.prepareGate = Promise.resolve();
     stand.world.failing = null;
     stand.world.barrier = null;
+    stand.world.unwell = [];
   });
   const name = () => `${prefix}${count}`;
   const api = () => stand.http(stand.as.deployer);

@@ -1,4 +1,4 @@
-import type { CountersOf, ProbeResult } from "../../src/deployments/index.ts";
+import type { CountersOf, ProbeResult, Unwell } from "../../src/deployments/index.ts";
 import { LATENCY_BOUNDS_MS, type ServiceCounters } from "../../src/rollouts/index.ts";
 import { appOf, type SimulatedService, type World } from "./world.ts";
 
@@ -25,6 +25,17 @@ export function probe(world: World, url: string): ProbeResult {
     else if (!world.healthySince.has(release)) world.healthySince.set(release, world.time.now);
   }
   return { ok: true, status, latencyMs: 1, deploymentHeader: release };
+}
+
+/** What a prober would say of a release that turns bad with traffic: it needs a while to be sure. */
+export function readUnwell(world: World, deploymentId: string): Unwell[] {
+  return [...world.served].flatMap(([release, at]) => {
+    const since = at + 3_000;
+    const built = world.target.builds.get(release);
+    if (!built?.input.key.startsWith(`${deploymentId}:`) || world.time.now < since + 2_000) return [];
+    if (!["faulty", "turns_bad"].includes(serviceOfRelease(world, release).health)) return [];
+    return [{ name: "web", of: "service", since: new Date(since), message: "status 500" }];
+  });
 }
 
 function servingAt(world: World, host: string): string | undefined {

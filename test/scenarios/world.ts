@@ -14,7 +14,7 @@ import { type FaultPlan, type Faulty, type PortCall, underFaults, type Victim } 
 import { checkInvariants, noteMigration, noteRollback, noteShift } from "./invariants.ts";
 import { createMemoryLedger } from "./memory-ledger.ts";
 import { createRandom, type Random } from "./random.ts";
-import { countTraffic, probe, readCounters } from "./simulated-app.ts";
+import { countTraffic, probe, readCounters, readUnwell } from "./simulated-app.ts";
 import { createSimulatedTarget } from "./simulated-target.ts";
 import type { Action } from "./simulation.ts";
 
@@ -203,6 +203,8 @@ export function createWorker(world: World): Worker {
       underFaults(world.faulty, victim, WRITE("prepare"), async () => prepare(world, input.deploymentId)),
     migrateSchema: async (input: { deploymentId: string; phase: Phase }) =>
       underFaults(world.faulty, victim, WRITE("migrate"), async () => migrate(world, input)),
+    readUnwell: async ({ id }: { id: string }) =>
+      underFaults(world.faulty, victim, LOOK("unwell"), async () => readUnwell(world, id)),
     readGate: async ({ id }: { id: string }) =>
       underFaults(world.faulty, victim, LOOK("gate"), async () => gateFacts(world, id)),
   };

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { approvalDigest } from "../../src/deployments/decide-gate.ts";
 import type { Plan } from "../../src/deployments/plan-source.ts";
+import type { Unwell } from "../../src/deployments/ports.ts";
 import type { Observed } from "../../src/deployments/reconcile.ts";
 import type { Deployment, Facts, ServiceRelease } from "../../src/deployments/record.ts";
 import { isActive, isSettled, STATES, type State } from "../../src/deployments/state.ts";
@@ -239,6 +240,7 @@ function gateOf(row: Deployment): fc.Arbitrary<GateFacts> {
     approvals: fc.constantFrom([], [said(true, "approve")], [said(false, "approve")], [said(true, "reject")]),
     locks: fc.constantFrom([], [], [{ ...lock, expiresAt: null }], [{ ...lock, expiresAt: at(100_000) }]),
     freezes: fc.constant([]),
+    unwell: fc.constantFrom([], [], [{ name: "database", since: T0, message: "refused" }]),
     breakGlass: fc.constantFrom(null, null, {
       deploymentId: row.id,
       actorName: "owner",
@@ -307,6 +309,13 @@ function observedOf(row: Deployment): fc.Arbitrary<Observed> {
     ),
     counters: fc.constant(null),
     queries: fc.constant(null),
+    unwell: fc.constantFrom<Unwell[][]>(
+      [],
+      [],
+      [],
+      [{ name: "web", of: "service", since: T0, message: "status 500" }],
+      [{ name: "web", of: "service", since: new Date(0), message: "status 500" }],
+    ),
     inFlightBefore: fc.constantFrom(null, 0, 3),
     signals: fc.constantFrom(
       [],
