@@ -122,7 +122,8 @@ export function beatRoutes(deps: HeartbeatDeps): OpenAPIHono<Env> {
     const output = c.req.method === "POST" ? await readOutput(c.req.raw.body) : null;
     await receiveBeat(deps, key, { ...beat, output }, at);
   };
-  return router.on(["GET", "POST"], ["/:key", "/:key/:what"], answer);
+  router.on(["GET", "POST"], ["/:key", "/:key/:what"], answer);
+  return router;
 }
 
 const RUN_ID = /^[\w.:-]{0,100}$/;
