@@ -21,21 +21,21 @@ const MAX_RUNS = 50;
 
 /** What a beat at `now` makes of a heartbeat. Pure. */
 export function afterBeat(before: Pulse, schedule: HeartbeatSchedule, beat: Beat, now: Date): Pulse {
+  const { state, since, failure } = before;
   const startedAt = before.runs[beat.runId];
   if (beat.kind === "start") {
     const runs = withRun(before.runs, beat.runId, now);
-    return { ...before, runs, last_runtime_ms: null, ...deadline(schedule, before.expected_at, runs) };
+    const waiting = deadline(schedule, before.expected_at, runs);
+    return { state, since, failure, runs, last_runtime_ms: null, ...waiting };
   }
   const { [beat.runId]: _, ...runs } = before.runs;
   const last_runtime_ms = startedAt === undefined ? null : now.getTime() - startedAt;
   if (beat.kind === "fail") {
-    const failure = failureOf(beat);
-    const since = before.state === "down" ? before.since : now;
-    return { state: "down", since, failure, expected_at: null, alert_after: null, runs, last_runtime_ms };
+    const down = { state: "down", since: state === "down" ? since : now, failure: failureOf(beat) } as const;
+    return { ...down, expected_at: null, alert_after: null, runs, last_runtime_ms };
   }
-  const since = before.state === "up" ? before.since : now;
-  const expected = expectedAfter(schedule, now);
-  return { state: "up", since, failure: null, runs, last_runtime_ms, ...deadline(schedule, expected, runs) };
+  const up = { state: "up", since: state === "up" ? since : now, failure: null } as const;
+  return { ...up, runs, last_runtime_ms, ...deadline(schedule, expectedAfter(schedule, now), runs) };
 }
 
 /**
@@ -47,33 +47,28 @@ export function atDeadline(
   schedule: HeartbeatSchedule,
   heard: { readonly all: boolean; readonly since: Date },
 ): Pulse {
+  const { state, last_runtime_ms, runs } = before;
   const alertAfter = before.alert_after ?? heard.since;
+  const sinceOf = (next: Pulse["state"]) => (state === next ? before.since : alertAfter);
   if (!heard.all) {
-    const since = before.state === "unknown" ? before.since : alertAfter;
-    const expected = expectedAfter(schedule, heard.since);
+    const waiting = deadline(schedule, expectedAfter(schedule, heard.since), {});
     const failure: Failure = {
       class: "fault",
       message: "Signalbox was not there to hear a beat when one was due, so it may have been lost.",
     };
     // Starts of before are forgotten with it: their ends may be among what was lost.
-    return { ...before, state: "unknown", since, failure, runs: {}, ...deadline(schedule, expected, {}) };
+    return { state: "unknown", since: sinceOf("unknown"), failure, runs: {}, last_runtime_ms, ...waiting };
   }
-  const late = overdueRun(before.runs, schedule, alertAfter);
-  const failure = late ?? silence(before, schedule);
-  const since = before.state === "down" ? before.since : alertAfter;
-  return { ...before, state: "down", since, failure, expected_at: null, alert_after: null };
+  const failure = overdueRun(runs, schedule, alertAfter) ?? silence(before, schedule);
+  const down = { state: "down", since: sinceOf("down"), failure } as const;
+  return { ...down, runs, last_runtime_ms, expected_at: null, alert_after: null };
 }
 
-/** The start of the time in which the beat that is waited for may have come. */
-export function waitingSince(
-  before: Pulse & { readonly last_at: Date | null },
-  schedule: HeartbeatSchedule,
-): Date {
-  const expected = before.expected_at ?? before.since;
-  // By the clock it comes at its time; every so often, it may come at any time after the last.
-  const since = schedule.cron === null ? (before.last_at ?? before.since) : expected;
-  const starts = Object.values(before.runs).map((at) => new Date(at));
-  return [since, ...starts].reduce((a, b) => (b < a ? b : a));
+/** The start of the time in which the beat that is waited for may have come. Pure. */
+export function waitingSince({ expected_at, since, runs }: Pulse, { every }: HeartbeatSchedule): Date {
+  const expected = (expected_at ?? since).getTime();
+  // By the clock it comes at its time; every so often, at any time of the period.
+  return new Date(Math.min(expected - (expected_at === null ? 0 : (every ?? 0)), ...Object.values(runs)));
 }
 
 function deadline(

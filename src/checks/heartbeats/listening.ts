@@ -9,8 +9,8 @@ export const UNHEARD_MS = 5_000;
 const KEPT_MS = 400 * 86_400_000;
 
 /**
- * Says once a second that beats can be heard here: run by every process that serves the addresses. Where nobody says so,
- * silence is nobody's failure.
+ * Says once a second that beats can be heard here: run by every process that serves the addresses. Where nobody says
+ * so, silence is nobody's failure.
  */
 export function keepListening(deps: HeartbeatDeps): { close(): Promise<void> } {
   const stopping = new AbortController();

@@ -3,8 +3,8 @@ import type { HeartbeatSchedule } from "./schedule.ts";
 import type { HeartbeatTables } from "./tables.ts";
 
 /**
- * Makes the heartbeat of a check of this type, or moves it to another schedule: by whoever writes the check down, in the
- * same transaction. What it has heard stays; a new schedule counts from the next beat. It has no address until
+ * Makes the heartbeat of a check of this type, or moves it to another schedule: by whoever writes the check down, in
+ * the same transaction. What it has heard stays; a new schedule counts from the next beat. It has no address until
  * `rotateHeartbeatKey` makes one.
  */
 export async function placeHeartbeat(
