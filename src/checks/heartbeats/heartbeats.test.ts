@@ -120,8 +120,7 @@ describe("a deadline", () => {
     await sweep();
     expect((await shown())?.state).toBe("up");
     await listenUntil(now + 1_001);
-    const swept = sweep();
-    await Promise.all([swept, request("GET", path)]);
+    await Promise.all([sweep(), request("GET", path), sweep()]);
     expect(await get()).toMatchObject({ state: "up", failure: null });
     expect((await shown())?.state).toBe("up");
   });

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { fold } from "../fold.ts";
 import { type Attempt, LOCAL, type LocationState, type Policy, type Round } from "../model.ts";
 import { recordRounds } from "../record-rounds.ts";
@@ -5,21 +6,28 @@ import type { HeartbeatDeps } from "./deps.ts";
 import { findByCheck, type Heartbeat, readFold } from "./queries.ts";
 import type { HeartbeatRow } from "./tables.ts";
 
-/** Two processes may tell of one heartbeat at once; more often than this it is not told again. */
-const MOST = 5;
+/** Of each pool, the telling that is under way: each needs two connections, and many at once would wait for each other. */
+const underWay = new WeakMap<object, Promise<void>>();
 
 /**
- * Writes down what a heartbeat says as a round of its check. Whoever tells looks again afterwards: of two who tell at
- * once, the one who is written last finds that its word is old, and tells the newer one.
+ * Writes down what a heartbeat says as a round of its check. One at a time, whichever process tells: a round says what
+ * is new by what was told before it, and the last to tell tells the newest.
  */
 export async function tell(deps: HeartbeatDeps, checkId: string): Promise<void> {
-  let told: number | null = null;
-  for (let times = 0; times < MOST; times++) {
+  const turn = (underWay.get(deps.db) ?? Promise.resolve()).then(() => tellAlone(deps, checkId));
+  underWay.set(
+    deps.db,
+    turn.catch(() => {}),
+  );
+  await turn;
+}
+
+async function tellAlone(deps: HeartbeatDeps, checkId: string): Promise<void> {
+  await deps.db.transaction().execute(async (tx) => {
+    await sql`select pg_advisory_xact_lock(hashtext('heartbeat'), hashtext(${checkId}))`.execute(tx);
     const heartbeat = await findByCheck(deps.db, checkId);
-    if (heartbeat === null || heartbeat.state === "new" || heartbeat.version === told) return;
-    await write(deps, heartbeat);
-    told = heartbeat.version;
-  }
+    if (heartbeat !== null && heartbeat.state !== "new") await write(deps, heartbeat);
+  });
 }
 
 async function write(deps: HeartbeatDeps, heartbeat: Heartbeat): Promise<void> {
