@@ -6,7 +6,7 @@ import type { HeartbeatDeps } from "./deps.ts";
 import { findByCheck, type Heartbeat, readFold } from "./queries.ts";
 import type { HeartbeatRow } from "./tables.ts";
 
-/** Of each pool, the telling that is under way: each needs two connections, and many at once would wait for each other. */
+/** Of each pool, the telling under way: each needs two connections, and many at once would wait for each other. */
 const underWay = new WeakMap<object, Promise<void>>();
 
 /**
