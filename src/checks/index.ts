@@ -18,6 +18,15 @@ export { nextAttemptAt, type RoundUnderWay } from "./confirm.ts";
 export { createMaintenance, LONGEST_MAINTENANCE_MS } from "./create-maintenance.ts";
 export { endMaintenance } from "./end-maintenance.ts";
 export { fold } from "./fold.ts";
+export {
+  beatRoutes,
+  type HeartbeatDeps,
+  type HeartbeatTables,
+  heartbeatRoutes,
+  keepListening,
+  placeHeartbeat,
+  sweepHeartbeats,
+} from "./heartbeats/index.ts";
 export { judgeDue } from "./judge-due.ts";
 export { listMaintenance } from "./list-maintenance.ts";
 export { type LoadDeps, type LoadedCheck, listChecks } from "./load-checks.ts";
