@@ -17,6 +17,7 @@ import {
   type CheckTables,
   healthRoutes,
   keepReadiness,
+  maintenanceRoutes,
   type Readiness,
   readUnwell,
 } from "./checks/index.ts";
@@ -366,6 +367,7 @@ function createControlApi(
   api.route("/api", gateRoutes({ ...deps, projectIdOf, readSubject, wake: wakeWaiting }));
   api.route("/api/deploy", deploymentRoutes(deps.engine.deps));
   api.route("/api", previewRoutes(deps.previews));
+  api.route("/api", maintenanceRoutes({ ...deps, projectIdOf }));
   api.route("/api", webhookAdminRoutes(deps.webhooks));
   api.route("/api", failoverRoutes(failover?.deps ?? null));
   api.route("/api", outsideRoutes(deps.outside));

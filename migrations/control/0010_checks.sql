@@ -64,6 +64,8 @@ create table check_samples (
   details jsonb,
   primary key (check_id, location, scheduled_at)
 ) partition by range (scheduled_at);
+-- What has no day of its own yet: an insert never fails for want of a partition. The prober sorts it out.
+create table check_samples_default partition of check_samples default;
 
 -- Each state of a check, half-open; the last one has no end. They never overlap and leave nothing out. While a check
 -- is flapping they tell what is below: up and down, not the `degraded` that is shown.
@@ -179,3 +181,58 @@ create table check_requests (
   round jsonb
 );
 create index check_requests_open on check_requests (asked_at) where answered_at is null;
+
+-- How far each check is rolled up; the row is its own lock.
+create table check_rollups (
+  check_id text primary key references checks,
+  -- Every whole minute before it is counted.
+  minutes_to timestamptz not null,
+  -- The end of the last frozen day: nothing before it changes any more.
+  frozen_to timestamptz not null,
+  -- Minutes before it are deleted.
+  pruned_to timestamptz not null
+);
+
+-- What changed after it was counted: from there on it is counted again.
+create table check_rerolls (
+  id bigint generated always as identity primary key,
+  check_id text not null,
+  from_at timestamptz not null
+);
+create index check_rerolls_check on check_rerolls (check_id);
+
+-- Whoever writes a sample or a span late, or alters one, need not know of rollups.
+create function note_late_samples() returns trigger language plpgsql as $$
+begin
+  insert into check_rerolls (check_id, from_at)
+    select w.check_id, min(w.scheduled_at)
+    from written w join check_rollups r on r.check_id = w.check_id and w.scheduled_at < r.minutes_to
+    group by w.check_id;
+  return null;
+end $$;
+create trigger check_samples_late after insert on check_samples referencing new table as written
+  for each statement execute function note_late_samples();
+
+create function note_late_span() returns trigger language plpgsql as $$
+declare
+  changed text;
+  since timestamptz;
+begin
+  if tg_op = 'INSERT' then
+    changed := new.check_id;
+    since := new.from_at;
+  elsif tg_op = 'DELETE' then
+    changed := old.check_id;
+    since := old.from_at;
+  else
+    changed := new.check_id;
+    since := case
+      when old.state = new.state and old.from_at = new.from_at then least(old.to_at, new.to_at)
+      else least(old.from_at, new.from_at) end;
+  end if;
+  insert into check_rerolls (check_id, from_at)
+    select r.check_id, since from check_rollups r where r.check_id = changed and r.minutes_to > since;
+  return null;
+end $$;
+create trigger check_spans_late after insert or update or delete on check_spans
+  for each row execute function note_late_span();

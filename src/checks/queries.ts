@@ -164,7 +164,10 @@ export async function findChildren(db: QueryExecutorProvider, ids: readonly stri
   return rows.map(({ id }) => id);
 }
 
-/** Something around these checks has changed (a window of maintenance, a policy): the next sweep judges them. */
+/**
+ * Something around these checks has changed (a window of maintenance, a policy): the next sweep judges them. What is
+ * overdue stays so: rollups wait for it from then on.
+ */
 export async function judgeSoon(
   db: QueryExecutorProvider,
   place: {
@@ -175,7 +178,7 @@ export async function judgeSoon(
   now: Date,
 ): Promise<void> {
   const named = place.names === null ? sql`true` : sql`c.name = any(${array("text", place.names)})`;
-  await sql`update check_states set judge_at = ${now} where check_id in (
+  await sql`update check_states set judge_at = least(judge_at, ${now}) where check_id in (
     select s.check_id from check_states s join checks c on c.id = s.check_id
     where c.project_id = ${place.projectId} and c.environment = ${place.environment}
       and c.retired_at is null and ${named}

@@ -103,6 +103,13 @@ type OwnTables = {
     to_at: Date;
     frozen: boolean;
   } & Totals;
+  check_rollups: {
+    check_id: string;
+    minutes_to: Date;
+    frozen_to: Date;
+    pruned_to: Date;
+  };
+  check_rerolls: { id: Generated<number>; check_id: string; from_at: Date };
   maintenance_windows: {
     id: string;
     project_id: string;

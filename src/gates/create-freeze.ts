@@ -2,13 +2,13 @@ import { isDeepStrictEqual } from "node:util";
 import { type Actor, audit, requireRole } from "../access/index.ts";
 import type { Tx } from "../foundation/db.ts";
 import { AppError } from "../foundation/errors.ts";
+import { isTimeZone } from "../foundation/zone.ts";
 import type { EnvironmentName } from "../targets/target.ts";
 import { type FreezeWindow, WEEKDAYS, type WeeklyWindow } from "./freeze.ts";
 import { findFreeze, type ListedFreeze, listFreezes, oneAtATime, type Scope } from "./queries.ts";
 import { windowColumns } from "./rows.ts";
 import type { GateDeps } from "./subject.ts";
 import type { GateTables } from "./tables.ts";
-import { isTimeZone } from "./zone.ts";
 
 export type CreateFreezeInput = {
   readonly name: string;

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { DAY_MS, isTimeZone, localTime } from "../foundation/zone.ts";
 import { isFrozen, WEEKDAYS, type Weekday, type WeeklyWindow } from "./freeze.ts";
-import { DAY_MS, isTimeZone, localTime } from "./zone.ts";
 
 const MINUTE_MS = 60_000;
 const ZONES = ["America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu", "UTC"] as const;

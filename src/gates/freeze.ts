@@ -1,5 +1,5 @@
+import { DAY_MS, localTime, whenPassed, whenReached } from "../foundation/zone.ts";
 import type { EnvironmentName } from "../targets/target.ts";
-import { DAY_MS, localTime, whenPassed, whenReached } from "./zone.ts";
 
 /** In the order of `Date.getUTCDay`. */
 export const WEEKDAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"] as const;

@@ -1,4 +1,4 @@
-import { DAY_MS, localTime } from "./zone.ts";
+import { DAY_MS, localTime } from "../foundation/zone.ts";
 
 const WEEKDAY_NAMES = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 const MONTH_NAMES = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
