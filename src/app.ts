@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import { join } from "node:path";
 import { getRequestListener } from "@hono/node-server";
 import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { QueryExecutorProvider } from "kysely";
 import type pg from "pg";
 import {
   type AccessTables,
@@ -14,12 +15,16 @@ import {
 } from "./access/index.ts";
 import {
   CHECK_STATE_CHANNEL,
+  CHECKS_CHANNEL,
+  type CheckRules,
   type CheckTables,
+  checkRoutes,
   healthRoutes,
   keepReadiness,
   maintenanceRoutes,
   type Readiness,
   readUnwell,
+  startCheckSync,
 } from "./checks/index.ts";
 import type { Config } from "./config.ts";
 import {
@@ -47,6 +52,7 @@ import { type Ids, randomShare } from "./foundation/ids.ts";
 import { listenOn } from "./foundation/listen-on.ts";
 import type { Log } from "./foundation/log.ts";
 import { migrate } from "./foundation/migrate.ts";
+import { notify } from "./foundation/notify.ts";
 import { createSecretBox, readOrCreateKey, type SecretBox } from "./foundation/secret-box.ts";
 import { type GateTables, gateRoutes, readGateFacts } from "./gates/index.ts";
 import {
@@ -65,7 +71,13 @@ import {
   startSweeper,
   type TriggerPreview,
 } from "./previews/index.ts";
-import { dockAddress, gatewaySocket, requireDatabaseUrl, vercelAddress } from "./process-options.ts";
+import {
+  dockAddress,
+  gatewaySocket,
+  gitOptions,
+  requireDatabaseUrl,
+  vercelAddress,
+} from "./process-options.ts";
 import {
   CONFIG_FILE,
   getProject,
@@ -75,6 +87,7 @@ import {
   prepare,
   prepareStandby,
   projectRoutes,
+  readChecks,
   readSchema,
   requireConfig,
   resupplyStandby,
@@ -87,6 +100,7 @@ import { createPrometheus } from "./providers/metrics/prometheus.ts";
 import { createPostgresMigrator } from "./providers/migrator/postgres.ts";
 import { createVercelVariables } from "./providers/primary-variables/vercel.ts";
 import { createProbe } from "./providers/probe/http.ts";
+import { loadProbes } from "./providers/probes/index.ts";
 import { createGitBranches } from "./providers/pull-requests/git-branches.ts";
 import { createGithubPullRequests } from "./providers/pull-requests/github.ts";
 import { createGitSource } from "./providers/source/git.ts";
@@ -95,6 +109,7 @@ import { createStatusPage } from "./providers/status-page/statuspage.ts";
 import { createVercelTarget } from "./providers/target/vercel.ts";
 import { postgresMemory, type VercelMemoryTables } from "./providers/target/vercel-memory.ts";
 import { contractsSince, rollbackBarrier, type SchemaTables } from "./schema/index.ts";
+import { type SettingsTables, settingsRoutes } from "./settings/index.ts";
 import { requireTree, type SourceTables, sourceRoutes } from "./sources/index.ts";
 import type { Secrets } from "./supervisor/index.ts";
 import type { Target } from "./targets/target.ts";
@@ -116,7 +131,8 @@ type Tables = CheckTables &
   PreviewTables &
   WebhookTables &
   VercelMemoryTables &
-  OutsideTables;
+  OutsideTables &
+  SettingsTables;
 type Deps = { readonly clock: Clock; readonly ids: Ids; readonly log: Log };
 
 export type RunningControl = {
@@ -154,18 +170,15 @@ export async function startControl(config: Config, secrets: Secrets, deps: Deps)
     const enginePool = createPool({ databaseUrl, applicationName: "signalbox-engine", max: 16, onError });
     undo.defer(() => enginePool.end());
     const engineDb = createDatabase<Tables>(enginePool);
-    const engine = await startDeployments(config, {
-      ...deps,
-      db: engineDb,
-      claims,
-      pool: enginePool,
-      databaseUrl,
-      target,
-    });
+    const checkRules = { kinds: await loadProbes(), allowLocal: config.allowLocalChecks };
+    const shared = { ...deps, databaseUrl, target, checkRules };
+    const engine = await startDeployments(config, { ...shared, db: engineDb, claims, pool: enginePool });
     undo.defer(() => engine.close());
     const readiness = keepReadiness(deps, readinessChecks(pool, target));
     undo.defer(() => readiness.close());
     const box = createSecretBox(await readOrCreateKey(join(config.dir, "control", "secret.key")));
+    const sync = startChecks(config, { ...deps, db, box, checkRules });
+    undo.defer(() => sync.close());
     const { sweeper, ...reconciled } = await startPreviews(config, { ...deps, db, engine, box });
     undo.defer(() => sweeper.close());
     const failover = startStandby(config, secrets, { ...deps, db });
@@ -175,8 +188,9 @@ export async function startControl(config: Config, secrets: Secrets, deps: Deps)
     const watcher = startWatcher(watching, { jitter: randomShare });
     undo.defer(() => watcher.close());
     const outside = { ...watching, wake: watcher.wake };
-    const more = { ...reconciled, readiness: readiness.read, failover, outside };
-    const api = createControlApi({ ...deps, ...more, db, target, engine });
+    const more = { ...reconciled, readiness: readiness.read, failover, outside, box, checkRules };
+    const { allowNetworks } = config;
+    const api = createControlApi({ ...deps, ...more, db, target, engine, allowNetworks });
     const server = createServer({ requestTimeout: 600_000 }, getRequestListener(api.fetch));
     const port = await listenOn(server, { host: config.host, port: config.port, variable: "SIGNALBOX_PORT" });
     undo.defer(async () => {
@@ -198,6 +212,7 @@ function startDeployments(
     pool: pg.Pool;
     databaseUrl: string;
     target: Target;
+    checkRules: CheckRules;
   },
 ): Promise<Engine> {
   const git = createGitSource(gitOptions(config));
@@ -238,14 +253,14 @@ function startDeployments(
   });
 }
 
-function gitOptions(config: Config): Parameters<typeof createGitSource>[0] {
-  return {
-    cacheDir: join(config.dir, "control", "git"),
-    path: config.path,
-    networkEnv: config.networkEnv,
-    allowNetworks: config.allowNetworks,
-    allowLocalPaths: config.allowLocalRepositories,
-  };
+/** Keeps the checks of every environment those of what is live there. */
+function startChecks(
+  config: Config,
+  deps: Deps & { db: Database<Tables>; box: SecretBox; checkRules: CheckRules },
+) {
+  const sources = { ...deps, git: createGitSource(gitOptions(config)) };
+  const { checkRules: rules } = deps;
+  return startCheckSync({ ...deps, rules, readChecks: readChecks(sources, rules) });
 }
 
 /** Previews and webhooks, which make and end deployments as a person would. */
@@ -331,6 +346,9 @@ function createControlApi(
     webhooks: WebhookDeps;
     failover: RunningFailover | null;
     outside: OutsideDeps;
+    box: SecretBox;
+    checkRules: CheckRules;
+    allowNetworks: readonly string[];
   },
 ): OpenAPIHono<ActorEnv> {
   const api = createApi<ActorEnv>(deps);
@@ -348,7 +366,7 @@ function createControlApi(
   api.route("/api/tokens", tokenRoutes(deps));
   api.route("/api", projectRoutes(deps));
   const projectIdOf = async (name: string) => (await getProject(deps.db, name)).id;
-  const checkConfig = (text: string) => void requireConfig(text);
+  const checkConfig = (text: string) => void requireConfig(text, deps.checkRules);
   const { failover, target } = deps;
   const uploads = failover ? mirrorUploads(deps, target, failover.deps.standby) : target;
   api.route(
@@ -371,5 +389,8 @@ function createControlApi(
   api.route("/api", webhookAdminRoutes(deps.webhooks));
   api.route("/api", failoverRoutes(failover?.deps ?? null));
   api.route("/api", outsideRoutes(deps.outside));
+  const changed = (tx: QueryExecutorProvider) => notify(tx, CHECKS_CHANNEL, "");
+  api.route("/api", settingsRoutes({ ...deps, projectIdOf, changed }));
+  api.route("/api", checkRoutes({ ...deps, projectIdOf }));
   return api;
 }

@@ -38,10 +38,12 @@ const Environment = z.object({
   SIGNALBOX_GITHUB_TOKEN: z.string().min(1).optional(),
   /** Where people and webhooks reach the control plane from outside: `https://signalbox.example.com`. */
   SIGNALBOX_PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
-  /** Networks (CIDR, comma-separated) beside the public ones that user-supplied git URLs may reach. */
+  /** Networks (CIDR, comma-separated) beside the public ones that addresses which users supply may lead to. */
   SIGNALBOX_ALLOW_NETWORKS: z.string().default(""),
   /** `1`: `deploy file:///…` may read repositories on the control plane's own disk. */
   SIGNALBOX_ALLOW_LOCAL_REPOSITORIES: z.enum(["0", "1"]).default("0"),
+  /** `1`: a commit may ask for checks that run on the prober's own machine: `docker`, `command`. */
+  SIGNALBOX_ALLOW_LOCAL_CHECKS: z.enum(["0", "1"]).default("0"),
   SIGNALBOX_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
   /** Limits of one build. */
   SIGNALBOX_BUILD_TIMEOUT_S: z.coerce.number().int().positive().default(2_700),
@@ -84,6 +86,7 @@ export type Config = {
   readonly github: { readonly api: string; readonly token: string | null };
   readonly allowNetworks: readonly string[];
   readonly allowLocalRepositories: boolean;
+  readonly allowLocalChecks: boolean;
   readonly logLevel: "debug" | "info" | "warn" | "error";
   readonly build: {
     readonly timeoutMs: number;
@@ -147,6 +150,7 @@ export function readConfig(env: NodeJS.ProcessEnv, cwd: string): Config {
     github: { api: e.SIGNALBOX_GITHUB_API, token: e.SIGNALBOX_GITHUB_TOKEN ?? null },
     allowNetworks: e.SIGNALBOX_ALLOW_NETWORKS.split(",").filter(Boolean),
     allowLocalRepositories: e.SIGNALBOX_ALLOW_LOCAL_REPOSITORIES === "1",
+    allowLocalChecks: e.SIGNALBOX_ALLOW_LOCAL_CHECKS === "1",
     logLevel: e.SIGNALBOX_LOG_LEVEL,
     build: {
       timeoutMs: e.SIGNALBOX_BUILD_TIMEOUT_S * 1_000,

@@ -74,6 +74,10 @@ function terminal() {
   // `signalbox list | head -1` closes the pipe early; that is no error of ours.
   process.stdout.on("error", (error) => process.exit(errorCodeOf(error) === "EPIPE" ? 0 : 1));
   return {
+    // Opened only by what reads it.
+    get stdin() {
+      return process.stdin;
+    },
     stdout: process.stdout,
     stderr: process.stderr,
     isTTY: process.stderr.isTTY === true,

@@ -33,6 +33,17 @@ export function gatewayOptions(
   };
 }
 
+/** Where commits are fetched to, and what fetching them may reach. */
+export function gitOptions(config: Config) {
+  return {
+    cacheDir: join(config.dir, "control", "git"),
+    path: config.path,
+    networkEnv: config.networkEnv,
+    allowNetworks: config.allowNetworks,
+    allowLocalPaths: config.allowLocalRepositories,
+  };
+}
+
 export function dockDir(config: Config): string {
   return join(config.dir, "dock");
 }

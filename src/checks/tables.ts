@@ -11,6 +11,7 @@ import type {
   Round,
   State,
 } from "./model.ts";
+import type { Gap } from "./seeds.ts";
 
 type Json<T> = ColumnType<T, string, string>;
 type Nullable<T> = ColumnType<T | null, string | null | undefined, string | null>;
@@ -143,6 +144,16 @@ type OwnTables = {
     asked_at: Date;
     answered_at: Date | null;
     round: Nullable<Round>;
+  };
+  check_syncs: {
+    project_id: string;
+    slot: string;
+    deployment_id: string;
+    rules: string;
+    synced_at: Date;
+    gaps: Json<Gap[]>;
+    failure: string | null;
+    failed_at: Date | null;
   };
 };
 

@@ -11,6 +11,8 @@ export type Output = { write(text: string): unknown; readonly columns?: number |
 export type Io = {
   readonly stdout: Output;
   readonly stderr: Output;
+  /** Left out: nothing can be read. */
+  readonly stdin?: AsyncIterable<unknown> & { readonly isTTY?: boolean | undefined };
   /** stderr is a terminal: spinners, bars and colours are allowed. */
   readonly isTTY: boolean;
   /** Absolute. */

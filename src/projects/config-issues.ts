@@ -54,7 +54,10 @@ function describe(issue: Issue, data: unknown): DescribedIssue[] {
         path,
         atKey: true,
         message: `"${String(path.at(-1))}" ${inner.message}`,
-        hint: "Rename it, for example API_URL.",
+        hint:
+          path.at(-2) === "checks"
+            ? "Rename it, for example orders-queue."
+            : "Rename it, for example API_URL.",
       }));
     case "invalid_union":
       return describeUnion(issue, data);
@@ -99,7 +102,7 @@ function describeUnion(issue: Extract<Issue, { code: "invalid_union" }>, data: u
 }
 
 const KEYS: Readonly<Record<string, readonly string[]>> = {
-  "": ["name", "build", "env", "health", "environments"],
+  "": ["name", "build", "env", "health", "services", "migrations", "checks", "environments"],
   build: ["framework", "install", "command", "output", "root", "start"],
   health: ["path", "timeout", "interval", "min_healthy_time", "deadline", "expect_status"],
   environments: ["production", "staging", "preview", "development"],
@@ -139,6 +142,7 @@ const ENVIRONMENT_KEYS = [
   "features",
   "services",
   "monitoring",
+  "checks",
   "failover",
   "name",
 ];
@@ -168,6 +172,8 @@ function hintFor(path: readonly PropertyKey[]): string {
     case "bake":
     case "min_healthy_time":
       return "Write a duration such as 500ms, 10s, 2m or 1h, of at most a day.";
+    case "checks":
+      return "Write a mapping of names, as `checks: { shop-page: { type: http, url: https://… } }`.";
     case "failover":
       return "Write `failover: dock`, or a mapping as in docs/failover.md.";
     case "strategy":

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { checks } from "./config-checks.ts";
 import { failover } from "./config-failover.ts";
 import { duration, positiveDuration, relativePath, statusRange, text } from "./config-fields.ts";
 import { approvals, strategy } from "./config-rollout.ts";
@@ -165,14 +166,20 @@ const environmentFields = {
 
 function environment(name: string) {
   // An environment without settings (`preview:`) is YAML's null.
-  return z.strictObject({ name: z.literal(name).optional(), ...environmentFields }).nullish();
+  return z
+    .strictObject({ name: z.literal(name).optional(), ...environmentFields, checks: checks.optional() })
+    .nullish();
 }
+
+/** Of a preview only what is deployed is checked: it has no checks of its own. */
+const preview = z.strictObject({ name: z.literal("preview").optional(), ...environmentFields }).nullish();
 
 /** Only production has a standby: it is what must not be away. */
 const production = z
   .strictObject({
     name: z.literal("production").optional(),
     ...environmentFields,
+    checks: checks.optional(),
     failover: failover.optional(),
   })
   .nullish();
@@ -185,11 +192,13 @@ export const SignalboxConfig = z.strictObject({
   health: health.optional(),
   services: deployedServices.optional(),
   migrations: migrations.optional(),
+  /** In every environment but previews; an environment's own of the same name wins. */
+  checks: checks.optional(),
   environments: z
     .strictObject({
       production,
       staging: environment("staging"),
-      preview: environment("preview"),
+      preview,
       development: environment("development"),
     })
     .optional(),

@@ -21,6 +21,7 @@ export { type ConfigPlan, resolvePlan } from "./plan.ts";
 export { type PrepareDeps, prepare, reupload } from "./prepare.ts";
 export { prepareStandby, resupplyStandby } from "./prepare-standby.ts";
 export { getProject, listProjects, type Project } from "./queries.ts";
+export { readChecks } from "./read-checks.ts";
 export { readSchema } from "./read-schema.ts";
 export { projectRoutes } from "./routes.ts";
 export type { ProjectTables } from "./tables.ts";

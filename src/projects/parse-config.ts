@@ -1,6 +1,8 @@
 import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
+import { type CheckRules, NO_RULES } from "../checks/index.ts";
 import { AppError, messageOf } from "../foundation/errors.ts";
+import { checkProblems } from "./check-problems.ts";
 import { SignalboxConfig } from "./config.ts";
 import { describeIssues } from "./config-issues.ts";
 
@@ -25,8 +27,11 @@ export type ParsedConfig =
   | { readonly ok: true; readonly config: SignalboxConfig }
   | { readonly ok: false; readonly problems: readonly ConfigProblem[] };
 
-/** Reads `signalbox.yaml`: all of its problems at once, never an exception. An empty file is a valid one. */
-export function parseConfig(source: string): ParsedConfig {
+/**
+ * Reads `signalbox.yaml`: all of its problems at once, never an exception. An empty file is a valid one. `rules`: what
+ * its checks may have in them.
+ */
+export function parseConfig(source: string, rules: CheckRules = NO_RULES): ParsedConfig {
   const size = Buffer.byteLength(source);
   if (size > MAX_CONFIG_BYTES) {
     return fileProblem(
@@ -42,7 +47,7 @@ export function parseConfig(source: string): ParsedConfig {
     const document = parseDocument(source, { lineCounter: lines, uniqueKeys: true, logLevel: "error" });
     const syntax = syntaxProblems(document, lines);
     if (syntax.length > 0) return { ok: false, problems: syntax };
-    return checkData(document, lines);
+    return checkData(document, lines, rules);
   } catch (error) {
     return fileProblem(
       `The file cannot be read: ${messageOf(error)}.`,
@@ -52,9 +57,9 @@ export function parseConfig(source: string): ParsedConfig {
 }
 
 /** The configuration, or the error that tells all of its problems. `source` null: there is no file, so all defaults. */
-export function requireConfig(source: string | null): SignalboxConfig {
+export function requireConfig(source: string | null, rules: CheckRules = NO_RULES): SignalboxConfig {
   if (source === null) return {};
-  const parsed = parseConfig(source);
+  const parsed = parseConfig(source, rules);
   if (parsed.ok) return parsed.config;
   const { problems } = parsed;
   const listed = problems
@@ -83,11 +88,13 @@ function syntaxHint(code: string): string {
   return "Compare the line with the example in the documentation; quote values with special characters.";
 }
 
-function checkData(document: Document, lines: LineCounter): ParsedConfig {
+function checkData(document: Document, lines: LineCounter, rules: CheckRules): ParsedConfig {
   const data: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
   const result = SignalboxConfig.safeParse(data ?? {});
-  if (result.success) return { ok: true, config: result.data };
-  const problems = describeIssues(result.error.issues as z.core.$ZodIssue[], data)
+  const ofChecks = checkProblems(data, rules);
+  if (result.success && ofChecks.length === 0) return { ok: true, config: result.data };
+  const ofSchema = describeIssues((result.error?.issues ?? []) as z.core.$ZodIssue[], data);
+  const problems = [...ofSchema, ...ofChecks]
     .map(({ path, atKey, message, hint }) => {
       const { line, col } = lines.linePos(offsetOf(document, path, atKey));
       return { line, column: col, path: path.join("."), message, hint };

@@ -1,4 +1,5 @@
 import type { Readable } from "node:stream";
+import type { CheckRules } from "../checks/index.ts";
 import type { Preparation, PrepareInput, SchemaChange, ServicePreparation } from "../deployments/index.ts";
 import type { Clock } from "../foundation/clock.ts";
 import type { Database } from "../foundation/db.ts";
@@ -26,6 +27,8 @@ export type PrepareDeps = {
   readonly clock: Clock;
   readonly target: Target;
   readonly git: Source;
+  /** What checks may be written in a configuration. Left out: their settings are not looked at. */
+  readonly checkRules?: CheckRules;
 };
 
 export type Code = Pick<Preparation, "files" | "branch" | "commit"> & { readonly config: string | null };
@@ -158,7 +161,7 @@ export async function readCode(
   const at = { url, sha: fetched.sha, path: CONFIG_FILE, maxBytes: MAX_CONFIG_BYTES };
   const config = await deps.git.readText(at, signal);
   // Its mistakes are told before anything is sent.
-  const { services } = resolvePlan(requireConfig(config), input.environment);
+  const { services } = resolvePlan(requireConfig(config, deps.checkRules), input.environment);
   // A target that fetches the commit itself asks for what it lacks, should it want files after all.
   if (services.some(({ platform }) => platform.source === "files")) {
     const missing = await missingFiles(deps.db, fetched.files, deps.clock.now());

@@ -184,3 +184,24 @@ function sampleOf(given: Schema, all: Record<string, Schema>): unknown {
   });
   return Object.fromEntries(required);
 }
+
+test("what is live is checked, and what its configuration adds; the next release takes it away", async () => {
+  await using app = await folderOf({
+    "index.html": "one",
+    "signalbox.yaml": `environments:
+  production: { services: { redis: { url: "redis://cache.example:6379" } } }
+`,
+  });
+  const names = async () => {
+    const { stdout } = await at.cli(["checks", "--project", "checked", "--json"]);
+    const { checks } = JSON.parse(stdout) as {
+      checks: { name: string; environment: string; type: string }[];
+    };
+    return checks.map(({ environment, name, type }) => `${environment}/${name} ${type}`);
+  };
+  await at.deploy(app.path, "--env", "production", "--project", "checked");
+  await expect.poll(names, { timeout: 10_000 }).toEqual(["production/app http", "production/redis redis"]);
+  await app.write({ "signalbox.yaml": "" });
+  await at.deploy(app.path, "--env", "production", "--project", "checked");
+  await expect.poll(names, { timeout: 10_000 }).toEqual(["production/app http"]);
+});

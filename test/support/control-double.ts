@@ -102,6 +102,7 @@ function addGuards(app: Hono, double: ControlDouble): void {
     return next();
   });
   app.get("/api/health/live", (c) => c.json({ status: "ok" }));
+  app.get("/api/checks/coverage", (c) => c.json({ checks: 1, known: 1, problems: [] }));
   app.get("/api/health/ready", (c) =>
     c.json({
       status: "ready",

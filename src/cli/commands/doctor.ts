@@ -3,6 +3,7 @@ import type { Command } from "../command.ts";
 import type { Context } from "../context.ts";
 import type { Check } from "../doctor/check.ts";
 import { checkControlPlane } from "../doctor/control-plane.ts";
+import { checkCoverage } from "../doctor/coverage.ts";
 import { checkDisk, checkFree, checkGit, checkListening, checkNode } from "../doctor/machine.ts";
 import { EXIT } from "../exit-code.ts";
 
@@ -26,7 +27,9 @@ async function runChecks(context: Context): Promise<Check[]> {
   const { hostname } = new URL(api.url);
   const [git, disk, control] = await Promise.all([checkGit(), checkDisk(config.dir), checkControlPlane(api)]);
   const own = isLoopback(hostname) ? await checkOwnPorts(context, control[0]?.ok === true) : [];
-  return [checkNode(process.version), git, disk, ...control, ...own];
+  // Without the control plane, or with a token that it does not take, it could only repeat what is said above.
+  const covered = control.every(({ ok }) => ok) ? await checkCoverage(api) : [];
+  return [checkNode(process.version), git, disk, ...control, ...own, ...covered];
 }
 
 /** On this machine: with the control plane up its companions must answer, without it their ports must be free. */

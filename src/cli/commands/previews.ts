@@ -1,9 +1,9 @@
-import { Readable } from "node:stream";
 import { type Arguments, usageError } from "../arguments.ts";
 import { type Command, PROJECT_OPTION } from "../command.ts";
 import type { Context } from "../context.ts";
 import { EXIT } from "../exit-code.ts";
 import { projectOf } from "../project-of.ts";
+import { putJson } from "../put-json.ts";
 import { formatAge } from "../terminal/quantity.ts";
 import { formatTable } from "../terminal/table.ts";
 
@@ -182,12 +182,6 @@ function limitOf(text: string): number {
   const limit = Number(text);
   if (Number.isSafeInteger(limit) && limit >= 0) return limit;
   throw usageError(`--limit must be a whole number, not "${text}".`, "Try --limit 20.");
-}
-
-async function putJson(context: Context, path: string, body: unknown): Promise<void> {
-  const bytes = Buffer.from(JSON.stringify(body));
-  const headers = { "content-type": "application/json", "content-length": String(bytes.length) };
-  await context.api().put(path, { size: bytes.length, open: () => Readable.from([bytes]) }, { headers });
 }
 
 async function close(context: Context, project: string, key: string | undefined): Promise<number> {

@@ -1,0 +1,36 @@
+import assert from "node:assert";
+import type { ProbeType } from "../../checks/model.ts";
+import type { ProbeKind } from "../../checks/probe-kind.ts";
+
+/**
+ * Every kind of probe, loaded only where it is asked for: a prober without a check of MySQL never reads its driver.
+ * A new one is a file `<type>.ts` here, its test, its page in `docs/health/`, and one line. Files load their drivers
+ * within `run`, so that reading all the schemas of settings costs little.
+ */
+const LOADERS = {
+  // Network.
+  // Databases.
+  // Queues and their workers.
+  // Browsers.
+  // Vendors and heartbeats.
+  // The prober's own machine.
+} satisfies Loaders;
+
+type Loaders = Partial<Record<ProbeType, () => Promise<ProbeKind<never>>>>;
+
+/** The types of probe that there are, in the order of the documentation. */
+export function probeTypes(): ProbeType[] {
+  return Object.keys(LOADERS) as ProbeType[];
+}
+
+export async function loadProbe(type: ProbeType): Promise<ProbeKind> {
+  const load = (LOADERS as Loaders)[type];
+  assert(load !== undefined, `a probe of the type ${type} is registered`);
+  return (await load()) as ProbeKind;
+}
+
+/** All of them, for what reads configurations: `settings` of each is what may be written under its type. */
+export async function loadProbes(): Promise<ReadonlyMap<ProbeType, ProbeKind>> {
+  const kinds = await Promise.all(probeTypes().map(loadProbe));
+  return new Map(kinds.map((kind) => [kind.type, kind]));
+}
