@@ -75,11 +75,16 @@ export async function resolvePublic(host: string, allowNetworks: readonly string
   const allowed = parseNetworks(allowNetworks);
   const name = host.replace(/^\[|\]$/g, "");
   const addresses = isIP(name) === 0 ? await resolveName(name) : [name];
-  const refused = addresses.find((address) => !isPublicAddress(address) && !isIn(allowed, address));
-  if (refused === undefined) return addresses;
+  const refused = refusedAddress(addresses, allowed);
+  if (refused === null) return addresses;
   throw new AppError("bad_request", `${name} is at ${refused}, which is no public address.`, {
     hint: "If this host is meant to be reached, add its network to SIGNALBOX_ALLOW_NETWORKS.",
   });
+}
+
+/** The first that is neither public nor allowed; null: all of them may be reached. */
+export function refusedAddress(addresses: readonly string[], allowed: BlockList): string | null {
+  return addresses.find((address) => !isPublicAddress(address) && !isIn(allowed, address)) ?? null;
 }
 
 async function resolveName(name: string): Promise<string[]> {

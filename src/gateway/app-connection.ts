@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import net from "node:net";
-import { type AnswerEvents, AnswerParser, MalformedAnswer } from "./answer-parser.ts";
+import { type AnswerEvents, AnswerParser, MalformedAnswer } from "../foundation/http1/answer-parser.ts";
+import { parseAnswerHeaders } from "./response-headers.ts";
 
 export type AppRequest = {
   readonly method: string;
@@ -33,7 +34,7 @@ const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1_024);
 /** One connection to an app: one request at a time. */
 export class AppConnection implements AnswerEvents {
   private readonly socket: net.Socket;
-  private readonly parser = new AnswerParser();
+  private readonly parser = new AnswerParser(parseAnswerHeaders);
   private readonly onFree: (connection: AppConnection) => void;
   private sink: AnswerSink | null = null;
   private body: IncomingMessage | null = null;

@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import { type AnswerHead, MalformedAnswer, SMALL_BODY_BYTES } from "./answer-parser.ts";
+import { type AnswerHead, MalformedAnswer, SMALL_BODY_BYTES } from "../foundation/http1/answer-parser.ts";
 import {
   type AnswerSink,
   type AppConnection,

@@ -9,6 +9,13 @@ import type { ProbeKind } from "../../checks/probe-kind.ts";
  */
 const LOADERS = {
   // Network.
+  http: async () => (await import("./http.ts")).http,
+  tcp: async () => (await import("./tcp.ts")).tcp,
+  dns: async () => (await import("./dns.ts")).dns,
+  tls: async () => (await import("./tls.ts")).tls,
+  grpc: async () => (await import("./grpc.ts")).grpc,
+  websocket: async () => (await import("./websocket.ts")).websocket,
+  icmp: async () => (await import("./icmp.ts")).icmp,
   // Databases.
   // Queues and their workers.
   // Browsers.
@@ -17,6 +24,7 @@ const LOADERS = {
 } satisfies Loaders;
 
 type Loaders = Partial<Record<ProbeType, () => Promise<ProbeKind<never>>>>;
+type Loaders = Partial<Record<ProbeType, () => Promise<ProbeKind>>>;
 
 /** The types of probe that there are, in the order of the documentation. */
 export function probeTypes(): ProbeType[] {
@@ -27,6 +35,7 @@ export async function loadProbe(type: ProbeType): Promise<ProbeKind> {
   const load = (LOADERS as Loaders)[type];
   assert(load !== undefined, `a probe of the type ${type} is registered`);
   return (await load()) as ProbeKind;
+  return await load();
 }
 
 /** All of them, for what reads configurations: `settings` of each is what may be written under its type. */

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { headersParser } from "./answer-headers.ts";
 import { type AnswerHead, AnswerParser } from "./answer-parser.ts";
 
 type Read = {
@@ -15,7 +16,7 @@ type Read = {
 function read(text: string, cuts: readonly number[] = [], method = "GET"): Read {
   const bytes = Buffer.from(text, "latin1");
   const buffer = Buffer.alloc(64 * 1_024);
-  const parser = new AnswerParser();
+  const parser = new AnswerParser(headersParser(["x-signalbox-deployment"]));
   const seen = { status: 0, headers: [] as string[], body: "", ended: 0 };
   const events = {
     onHead(head: AnswerHead) {

@@ -1,4 +1,4 @@
-import { type AnswerHeaders, parseAnswerHeaders } from "./response-headers.ts";
+import type { AnswerHeaders, ParseHeaders } from "./answer-headers.ts";
 
 /** What a parser tells of the answer that it reads. */
 export type AnswerEvents = {
@@ -31,9 +31,14 @@ export class AnswerParser {
   private remaining = 0;
   private line = "";
   private isHead = false;
+  private readonly parseHeaders: ParseHeaders;
   /** After the end: whether the connection may be used for another request, and for how long it may wait for it. */
   reusable = false;
   idleLimitMs = Infinity;
+
+  constructor(parseHeaders: ParseHeaders) {
+    this.parseHeaders = parseHeaders;
+  }
 
   /** Expects the answer of a request. */
   start(method: string): void {
@@ -115,7 +120,7 @@ export class AnswerParser {
       if (status === 101) throw new MalformedAnswer("an upgrade that nobody asked for");
       return;
     }
-    const head = parseAnswerHeaders(firstLine === -1 ? "" : text, firstLine + 2);
+    const head = this.parseHeaders(firstLine === -1 ? "" : text, firstLine + 2);
     if (head.malformed !== null) throw new MalformedAnswer(head.malformed);
     this.reusable = statusLine.charCodeAt(7) === 49 ? !head.close : head.keepAlive;
     this.idleLimitMs = head.idleLimitMs;
