@@ -11,6 +11,15 @@ export { type Answer, answerOf } from "./answer.ts";
 export { CHECK_STATE_CHANNEL } from "./channels.ts";
 export { nextAttemptAt, type RoundUnderWay } from "./confirm.ts";
 export { fold } from "./fold.ts";
+export {
+  beatRoutes,
+  type HeartbeatDeps,
+  type HeartbeatTables,
+  heartbeatRoutes,
+  keepListening,
+  placeHeartbeat,
+  sweepHeartbeats,
+} from "./heartbeats/index.ts";
 export { judgeDue } from "./judge-due.ts";
 export { judgeSoon } from "./queries.ts";
 export { type CheckEvent, readEvents, readStates, type ShownCheck } from "./read-states.ts";
