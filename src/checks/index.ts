@@ -8,7 +8,6 @@
  */
 
 export { type Answer, answerOf } from "./answer.ts";
-export { CHECK_STATE_CHANNEL } from "./channels.ts";
 export { nextAttemptAt, type RoundUnderWay } from "./confirm.ts";
 export { fold } from "./fold.ts";
 export {

@@ -20,11 +20,9 @@ const LOADERS = {
   // Queues and their workers.
   // Browsers.
   // Vendors and heartbeats.
-  heartbeat: async () => (await import("./heartbeat.ts")).heartbeat,
   // The prober's own machine.
 } satisfies Loaders;
 
-type Loaders = Partial<Record<ProbeType, () => Promise<ProbeKind<never>>>>;
 type Loaders = Partial<Record<ProbeType, () => Promise<ProbeKind>>>;
 
 /** The types of probe that there are, in the order of the documentation. */
@@ -35,7 +33,6 @@ export function probeTypes(): ProbeType[] {
 export async function loadProbe(type: ProbeType): Promise<ProbeKind> {
   const load = (LOADERS as Loaders)[type];
   assert(load !== undefined, `a probe of the type ${type} is registered`);
-  return (await load()) as ProbeKind;
   return await load();
 }
 
