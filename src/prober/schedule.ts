@@ -76,6 +76,11 @@ export class Schedule {
     return this.#entries.size;
   }
 
+  /** Something is due and was held back: the end of a round may let it go. */
+  get isWaiting(): boolean {
+    return this.#ready.size > 0 || this.#held.size > 0 || this.#asked.length > 0;
+  }
+
   /** Adds a check, or changes it. `first`: begin with this tick, which need not be of the grid. */
   set(check: Scheduled, now: number, first: number | null = null): void {
     const known = this.#entries.get(check.id);
