@@ -1,6 +1,15 @@
 /** The composition root of the prober: the only file beside app.ts that knows providers. */
 import { join } from "node:path";
-import { CHECK_REQUEST_CHANNEL, CHECKS_CHANNEL, type CheckTables } from "./checks/index.ts";
+import {
+  CHECK_REQUEST_CHANNEL,
+  CHECKS_CHANNEL,
+  type CheckTables,
+  judgeDue,
+  keepPartitions,
+  listChecks,
+  recordRounds,
+  rollUp,
+} from "./checks/index.ts";
 import type { Config } from "./config.ts";
 import type { Clock } from "./foundation/clock.ts";
 import { createDatabase, createPool } from "./foundation/db.ts";
@@ -44,8 +53,8 @@ export async function startProberProcess(
       loadChecks: (shards) => listChecks({ db, box, allowNetworks: config.allowNetworks }, { shards }),
       chores: {
         judgeDue: (shards, now) => judgeDue({ db }, shards, now),
-        rollUp: (shards, now) => rollUp({ db }, shards, now),
-        keepPartitions: (now) => keepPartitions({ db }, now),
+        rollUp: (shards, now) => rollUp({ db, clock }, shards, now),
+        keepPartitions: (now) => keepPartitions({ db, clock }, now),
         sweepHeartbeats: async () => {},
       },
       record: (batch, fence) => recordRounds({ db, clock }, batch, fence),

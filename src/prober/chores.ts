@@ -40,7 +40,9 @@ export async function startChores(deps: ChoreDeps): Promise<{ close(): Promise<v
     while (!stop.signal.aborted) {
       await clock.sleep(everyMs, stop.signal).catch(() => {});
       if (stop.signal.aborted) return;
-      await once(name).catch((error) => deps.log.warn({ chore: name, reason: messageOf(error) }, "a chore failed"));
+      await once(name).catch((error) =>
+        deps.log.warn({ chore: name, reason: messageOf(error) }, "a chore failed"),
+      );
     }
   }
 

@@ -9,6 +9,5 @@
  */
 export type { Chores } from "./chores.ts";
 export { type Canary, parseCanaries } from "./connectivity.ts";
-export type { LoadChecks, LoadedCheck, LoadProbe } from "./ports.ts";
+export type { LoadChecks, LoadProbe } from "./ports.ts";
 export { type ProberOptions, type RunningProber, startProber } from "./start.ts";
-export type { FoldedRound } from "./write-behind.ts";

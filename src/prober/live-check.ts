@@ -1,7 +1,7 @@
-import type { Failure, LocationState, Outcome, ProbeKind } from "../checks/index.ts";
+import type { Failure, LoadedCheck, LocationState, Outcome, ProbeKind } from "../checks/index.ts";
 import type { Clock } from "../foundation/clock.ts";
 import { messageOf } from "../foundation/errors.ts";
-import type { LoadedCheck, LoadProbe } from "./ports.ts";
+import type { LoadProbe } from "./ports.ts";
 import type { Look } from "./run-round.ts";
 
 /** A check that this prober runs. */

@@ -47,7 +47,12 @@ export function createMassRule(): MassRule {
       const known = hosts.get(host);
       const window = Math.max(windowMs, WINDOW_MIN_MS);
       if (!isConnectionLike(failure)) {
-        hosts.set(host, { up: failure === null || !NO_VERDICT.has(failure), at: now, failedAt: null, windowMs: window });
+        hosts.set(host, {
+          up: failure === null || !NO_VERDICT.has(failure),
+          at: now,
+          failedAt: null,
+          windowMs: window,
+        });
         if (since !== null && !massFails(now)) since = null;
         return false;
       }

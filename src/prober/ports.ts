@@ -1,12 +1,4 @@
-import type { Check, Failure, NetworkPolicy, ProbeKind, ProbeType } from "../checks/index.ts";
-
-/** A check with all that running it needs. `settings` are as they were written, secrets filled in, not yet parsed. */
-export type LoadedCheck = Check & {
-  readonly shard: number;
-  readonly network: NetworkPolicy | null;
-  /** It cannot be run, and why: each of its rounds is this. */
-  readonly problem: Failure | null;
-};
+import type { LoadedCheck, ProbeKind, ProbeType } from "../checks/index.ts";
 
 /** Port: the checks of these shards. */
 export type LoadChecks = (shards: readonly number[]) => Promise<readonly LoadedCheck[]>;

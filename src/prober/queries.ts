@@ -133,12 +133,7 @@ export async function openRequests(db: Db, since: Date): Promise<OpenRequest[]> 
     .execute();
 }
 
-export async function answerRequests(
-  db: Db,
-  ids: readonly string[],
-  round: Round,
-  now: Date,
-): Promise<void> {
+export async function answerRequests(db: Db, ids: readonly string[], round: Round, now: Date): Promise<void> {
   await db
     .updateTable("check_requests")
     .set({ answered_at: now, round: JSON.stringify(round) })

@@ -8,7 +8,9 @@ export type Reporter = {
   started(lateMs: number): void;
   skipped(why: "missed" | "busy"): void;
   /** What is given is of this moment; the rest of the last ten seconds that are over. */
-  report(of: Omit<ProberReport, "rounds" | "missed" | "latenessP50Ms" | "latenessP99Ms" | "lateness">): ProberReport;
+  report(
+    of: Omit<ProberReport, "rounds" | "missed" | "latenessP50Ms" | "latenessP99Ms" | "lateness">,
+  ): ProberReport;
 };
 
 export function createReporter(clock: Pick<Clock, "monotonicMs">): Reporter {

@@ -1,9 +1,9 @@
-import type { LocationState } from "../checks/index.ts";
+import type { LoadedCheck, LocationState } from "../checks/index.ts";
 import type { Clock } from "../foundation/clock.ts";
 import { messageOf } from "../foundation/errors.ts";
 import type { Log } from "../foundation/log.ts";
 import { prepareCheck, printOf } from "./live-check.ts";
-import type { LoadChecks, LoadedCheck, LoadProbe } from "./ports.ts";
+import type { LoadChecks, LoadProbe } from "./ports.ts";
 import type { Runner } from "./runner.ts";
 
 export type RosterDeps = {
@@ -43,9 +43,7 @@ export function keepRoster(deps: RosterDeps): Roster {
   async function load(): Promise<void> {
     const shards = deps.held();
     const all = shards.size === 0 ? [] : await deps.loadChecks([...shards]);
-    const ours = all.filter(
-      ({ policy, type }) => policy.locations.includes(location) && !PASSIVE.has(type),
-    );
+    const ours = all.filter(({ policy, type }) => policy.locations.includes(location) && !PASSIVE.has(type));
     const ids = new Set(ours.map(({ id }) => id));
     // A shard that came while the list was read has its own turn.
     for (const { check } of runner.all())
@@ -69,7 +67,10 @@ export function keepRoster(deps: RosterDeps): Roster {
       const pause = await load().then(
         () => EVERY_MS,
         (error) => {
-          deps.log.warn({ reason: messageOf(error) }, "the checks cannot be read; those that are known go on");
+          deps.log.warn(
+            { reason: messageOf(error) },
+            "the checks cannot be read; those that are known go on",
+          );
           return RETRY_MS;
         },
       );

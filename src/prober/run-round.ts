@@ -71,12 +71,7 @@ class RoundRun {
   #timer: NodeJS.Timeout | undefined;
   #over = false;
 
-  constructor(
-    deps: RoundDeps,
-    task: RoundTask,
-    signal: AbortSignal,
-    resolve: (round: Round | null) => void,
-  ) {
+  constructor(deps: RoundDeps, task: RoundTask, signal: AbortSignal, resolve: (round: Round | null) => void) {
     this.#deps = deps;
     this.#task = task;
     this.#signal = signal;
@@ -100,9 +95,14 @@ class RoundRun {
       const running = this.#runs.length - this.#answers.length;
       const state = { startedAt: this.#startedMs, answers: this.#answers, running, isDown };
       const next = nextAttemptAt(state, policy, now);
-      if (next === "done") return this.#finish();
-      if (next !== null && next <= now) this.#attempt(now);
-      else return this.#wakeAt(next, now);
+      if (next === "done") {
+        this.#finish();
+      } else if (next !== null && next <= now) {
+        this.#attempt(now);
+      } else {
+        this.#wakeAt(next, now);
+        return;
+      }
     }
   }
 

@@ -6,8 +6,8 @@ import { phaseOf } from "./phase.ts";
 import type { Reporter } from "./report.ts";
 import { type RoundDeps, runRound } from "./run-round.ts";
 import type { Schedule, Scheduled, Skipped, Tick } from "./schedule.ts";
-import type { Trust } from "./trust.ts";
 import type { Timeline } from "./timeline.ts";
+import type { Trust } from "./trust.ts";
 import type { Writer } from "./write-behind.ts";
 
 export type RunnerDeps = RoundDeps & {
@@ -67,8 +67,8 @@ export function createRunner(deps: RunnerDeps): Runner {
     for (const one of skipped) skip(one, now);
     for (const tick of start) begin(tick);
     if (next === null) return;
-    if (next <= now) return pump();
-    timer = setTimeout(turn, Math.min(TIMER_MAX_MS, Math.max(1, Math.ceil(next - timeline.now()))));
+    if (next <= now) pump();
+    else timer = setTimeout(turn, Math.min(TIMER_MAX_MS, Math.max(1, Math.ceil(next - timeline.now()))));
   }
 
   function begin(tick: Tick): void {

@@ -30,7 +30,9 @@ export function planShards(
   const mine = rows.filter(({ owner }) => owner === me).map(({ shard }) => shard);
   const known = new Set(rows.map(({ shard }) => shard));
   const unknown = Array.from({ length: SHARDS }, (_, shard) => shard).filter((shard) => !known.has(shard));
-  const lapsed = rows.filter(({ owner, leaseUntil }) => owner !== me && (owner === null || leaseUntil <= now));
+  const lapsed = rows.filter(
+    ({ owner, leaseUntil }) => owner !== me && (owner === null || leaseUntil <= now),
+  );
   const wanted = Math.max(0, fair - mine.length);
   const others = rows.filter(({ owner, leaseUntil }) => owner !== null && owner !== me && leaseUntil > now);
   const ends = others.map(({ leaseUntil }) => leaseUntil);

@@ -3,6 +3,7 @@ import {
   CHECKS_CHANNEL,
   type CheckTables,
   type Fence,
+  type FoldedRound,
   type ProberReport,
 } from "../checks/index.ts";
 import type { Clock } from "../foundation/clock.ts";
@@ -16,7 +17,14 @@ import { DEFAULT_LIMITS, type LimitOptions } from "./limits.ts";
 import { watchLoopLag } from "./loop-lag.ts";
 import { createMassRule } from "./mass-rule.ts";
 import type { LoadChecks, LoadProbe } from "./ports.ts";
-import { answerRequests as answerRows, beat, forgetLost, forgetProber, openRequests, readFolds } from "./queries.ts";
+import {
+  answerRequests as answerRows,
+  beat,
+  forgetLost,
+  forgetProber,
+  openRequests,
+  readFolds,
+} from "./queries.ts";
 import { createReporter } from "./report.ts";
 import { answerRequests } from "./requests.ts";
 import { keepRoster } from "./roster.ts";
@@ -24,7 +32,7 @@ import { createRunner } from "./runner.ts";
 import { Schedule } from "./schedule.ts";
 import { createTimeline } from "./timeline.ts";
 import { createTrust } from "./trust.ts";
-import { createWriter, type FoldedRound } from "./write-behind.ts";
+import { createWriter } from "./write-behind.ts";
 
 export type ProberOptions = {
   readonly db: Database<CheckTables>;
@@ -96,7 +104,12 @@ export async function startProber(options: ProberOptions): Promise<RunningProber
     });
   };
   const identity = { id, location, startedAt: clock.now() };
-  const chores = await startChores({ clock, log, chores: options.chores, held: () => [...shards.tokens().keys()] });
+  const chores = await startChores({
+    clock,
+    log,
+    chores: options.chores,
+    held: () => [...shards.tokens().keys()],
+  });
   await forgetLost(db, location, new Date(clock.now().getTime() - LOST_MS));
   const shards = holdShards({
     db,

@@ -7,7 +7,10 @@ export type Trust = {
   /** An attempt has failed: whoever will be asked at the round's end is asked now, so that nothing waits for it. */
   doubt(host: string | null): void;
   /** The round as it may be believed: one that failed because we are cut off is `offline`. */
-  weigh(round: Round, of: { host: string | null; wasDown: boolean; intervalMs: number }): Promise<Round> | Round;
+  weigh(
+    round: Round,
+    of: { host: string | null; wasDown: boolean; intervalMs: number },
+  ): Promise<Round> | Round;
 };
 
 /** An answer of the canaries serves for this long where the verdict does not depend on it. */

@@ -1,15 +1,7 @@
-import type { Check, LocationState, Round } from "../checks/index.ts";
+import type { FoldedRound } from "../checks/index.ts";
 import type { Clock } from "../foundation/clock.ts";
 import { errorCodeOf, messageOf } from "../foundation/errors.ts";
 import type { Log } from "../foundation/log.ts";
-
-/** A round, and what it made of its location's state. */
-export type FoldedRound = {
-  readonly round: Round;
-  readonly check: Pick<Check, "id" | "policy">;
-  readonly before: LocationState | null;
-  readonly after: LocationState;
-};
 
 export type WriterDeps = {
   readonly clock: Clock;
@@ -93,7 +85,10 @@ export function createWriter(deps: WriterDeps): Writer {
       return true;
     } catch (error) {
       if (!isOurFault(error)) {
-        deps.log.warn({ reason: messageOf(error), rounds: waiting.length }, "rounds could not be written yet");
+        deps.log.warn(
+          { reason: messageOf(error), rounds: waiting.length },
+          "rounds could not be written yet",
+        );
         return false;
       }
       if (batch.length > 1) {
