@@ -4,11 +4,13 @@ import {
   CHECK_REQUEST_CHANNEL,
   CHECKS_CHANNEL,
   type CheckTables,
+  type HeartbeatTables,
   judgeDue,
   keepPartitions,
   listChecks,
   recordRounds,
   rollUp,
+  sweepHeartbeats,
 } from "./checks/index.ts";
 import type { Config } from "./config.ts";
 import type { Clock } from "./foundation/clock.ts";
@@ -20,7 +22,9 @@ import { createSecretBox, readOrCreateKey } from "./foundation/secret-box.ts";
 import { parseCanaries, startProber } from "./prober/index.ts";
 import { requireDatabaseUrl } from "./process-options.ts";
 import { loadProbe } from "./providers/probes/index.ts";
+import type { SettingsTables } from "./settings/index.ts";
 
+type Tables = CheckTables & HeartbeatTables & SettingsTables;
 type Deps = { readonly clock: Clock; readonly ids: Ids; readonly log: Log };
 
 /** Starts the prober of this machine's location. The database has been migrated by the control plane. */
@@ -36,7 +40,7 @@ export async function startProberProcess(
     const onError = (error: Error) => log.warn({ err: error }, "an idle connection to the database broke");
     const pool = createPool({ databaseUrl, applicationName: "signalbox-prober", max: 6, onError });
     undo.defer(() => pool.end());
-    const db = createDatabase<CheckTables>(pool);
+    const db = createDatabase<Tables>(pool);
     const channels = [CHECKS_CHANNEL, CHECK_REQUEST_CHANNEL];
     const notifier = await startNotifier({ databaseUrl, channels, clock, log });
     undo.defer(() => notifier.close());
@@ -55,7 +59,7 @@ export async function startProberProcess(
         judgeDue: (shards, now) => judgeDue({ db }, shards, now),
         rollUp: (shards, now) => rollUp({ db, clock }, shards, now),
         keepPartitions: (now) => keepPartitions({ db, clock }, now),
-        sweepHeartbeats: async () => {},
+        sweepHeartbeats: (_shards, now) => sweepHeartbeats({ db, clock, log }, now),
       },
       record: (batch, fence) => recordRounds({ db, clock }, batch, fence),
     });
