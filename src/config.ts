@@ -44,6 +44,13 @@ const Environment = z.object({
   SIGNALBOX_ALLOW_LOCAL_REPOSITORIES: z.enum(["0", "1"]).default("0"),
   /** `1`: a commit may ask for checks that run on the prober's own machine: `docker`, `command`. */
   SIGNALBOX_ALLOW_LOCAL_CHECKS: z.enum(["0", "1"]).default("0"),
+  /** Where this machine's prober asks from. Checks name the locations that they are asked from. */
+  SIGNALBOX_LOCATION: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "lower-case letters, digits and dashes, such as eu-west-1")
+    .default("local"),
+  /** What tells the prober whether its own network works: at least two addresses (URL or host:port), with commas. */
+  SIGNALBOX_CANARIES: z.string().default(""),
   SIGNALBOX_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
   /** Limits of one build. */
   SIGNALBOX_BUILD_TIMEOUT_S: z.coerce.number().int().positive().default(2_700),
@@ -89,6 +96,7 @@ export type Config = {
   readonly allowNetworks: readonly string[];
   readonly allowLocalRepositories: boolean;
   readonly allowLocalChecks: boolean;
+  readonly prober: { readonly location: string; readonly canaries: readonly string[] };
   readonly logLevel: "debug" | "info" | "warn" | "error";
   readonly build: {
     readonly timeoutMs: number;
@@ -154,6 +162,7 @@ export function readConfig(env: NodeJS.ProcessEnv, cwd: string): Config {
     allowNetworks: e.SIGNALBOX_ALLOW_NETWORKS.split(",").filter(Boolean),
     allowLocalRepositories: e.SIGNALBOX_ALLOW_LOCAL_REPOSITORIES === "1",
     allowLocalChecks: e.SIGNALBOX_ALLOW_LOCAL_CHECKS === "1",
+    prober: { location: e.SIGNALBOX_LOCATION, canaries: listOf(e.SIGNALBOX_CANARIES) },
     logLevel: e.SIGNALBOX_LOG_LEVEL,
     build: {
       timeoutMs: e.SIGNALBOX_BUILD_TIMEOUT_S * 1_000,
@@ -166,6 +175,13 @@ export function readConfig(env: NodeJS.ProcessEnv, cwd: string): Config {
     networkEnv: networkSettings(env),
     path: env.PATH ?? "/usr/local/bin:/usr/bin:/bin",
   };
+}
+
+function listOf(text: string): string[] {
+  return text
+    .split(",")
+    .map((part) => part.trim())
+    .filter(Boolean);
 }
 
 function vercelCli(setting: string | undefined, cwd: string): Config["vercelCli"] {

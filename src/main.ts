@@ -40,6 +40,11 @@ const PROCESSES = {
     await awaitDatabase({ clock: systemClock }, requireDatabaseUrl(config));
     return startDock(dockOptions(config, secrets, log));
   },
+  prober: async (config: Config, _secrets: Secrets, log: Log) => {
+    const { startProberProcess } = await import("./prober-app.ts");
+    await awaitDatabase({ clock: systemClock }, requireDatabaseUrl(config));
+    return startProberProcess(config, { clock: systemClock, ids: randomIds, log });
+  },
   gateway: async (config: Config, secrets: Secrets, log: Log) => {
     const { startGateway } = await import("./gateway/index.ts");
     return startGateway(gatewayOptions(config, secrets, log));

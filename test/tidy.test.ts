@@ -166,8 +166,8 @@ function mayImport(from: string, to: string): string | null {
   const folder = from.split("/")[1] ?? "";
   const other = to.split("/")[1] ?? "";
   if (folder === other || ROOT_FILES.includes(folder)) {
-    return folder !== "app.ts" && folder !== other && other === "providers"
-      ? "only app.ts imports providers"
+    return !["app.ts", "prober-app.ts"].includes(folder) && folder !== other && other === "providers"
+      ? "only app.ts and prober-app.ts import providers"
       : null;
   }
   const allowed = IMPORTS[folder];

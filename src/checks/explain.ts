@@ -48,6 +48,10 @@ const CLASSES = {
     means: "It does not take the credentials of the check.",
     next: "Set them anew: `signalbox secret set NAME`, or the user and password of the address.",
   },
+  slow: {
+    means: "It answers well, and takes longer than its limit or than it did.",
+    next: "Look at what it waits for: its database, its processor, what was deployed last.",
+  },
   starting: {
     means: "It runs, and is starting, stopping or recovering.",
     next: "Wait; if it stays like this, its log says what it recovers from.",

@@ -10,7 +10,7 @@
  */
 
 export { type Answer, answerOf } from "./answer.ts";
-export { CHECK_REQUEST_CHANNEL, CHECK_STATE_CHANNEL, CHECKS_CHANNEL } from "./channels.ts";
+export { CHECK_REQUEST_CHANNEL, CHECK_STATE_CHANNEL, CHECKS_CHANNEL, SHARDS } from "./channels.ts";
 export type { CheckDeps } from "./check-deps.ts";
 export { checkRoutes } from "./check-routes.ts";
 export { type CheckRules, isLocal, NO_RULES, settingNames, settingsIssues } from "./check-rules.ts";
@@ -27,14 +27,30 @@ export {
   placeHeartbeat,
   sweepHeartbeats,
 } from "./heartbeats/index.ts";
+export { bucketOf, type Histogram, quantile } from "./histogram.ts";
 export { judgeDue } from "./judge-due.ts";
 export { listMaintenance } from "./list-maintenance.ts";
 export { type LoadDeps, type LoadedCheck, listChecks } from "./load-checks.ts";
 export type { MaintenanceDeps, MaintenanceWindow } from "./maintenance.ts";
 export { maintenanceRoutes } from "./maintenance-routes.ts";
-export { PROBE_TYPES, type ProbeType } from "./model.ts";
+export {
+  type Attempt,
+  type Check,
+  DEFAULT_POLICY,
+  type Failure,
+  type FailureClass,
+  LOCAL,
+  type LocationState,
+  NO_VERDICT,
+  type Outcome,
+  type Policy,
+  PROBE_TYPES,
+  type ProbeType,
+  type Round,
+} from "./model.ts";
 export { DEFAULT_RETENTION, keepPartitions, type Retention } from "./partitions.ts";
 export { completePolicy, timeoutProblem } from "./policy.ts";
+export type { NetworkPolicy, ProbeContext, ProbeKind } from "./probe-kind.ts";
 export { judgeSoon } from "./queries.ts";
 export { type CheckEvent, readEvents, readStates, type ShownCheck } from "./read-states.ts";
 export { readUnwell } from "./read-unwell.ts";
@@ -47,4 +63,4 @@ export { type ChecksPlan, type ConfiguredCheck, SEED_NAMES } from "./seeds.ts";
 export { type RunningHealth, startHealth } from "./start-health.ts";
 export { type RunningSync, startCheckSync } from "./start-sync.ts";
 export type { ReadChecks } from "./sync-checks.ts";
-export type { CheckTables } from "./tables.ts";
+export type { CheckTables, ProberReport } from "./tables.ts";

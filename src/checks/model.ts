@@ -109,6 +109,8 @@ export type Attempt = Outcome & {
   readonly startedAt: number;
   /** By the monotonic clock. */
   readonly latencyMs: number;
+  /** Our own event loop stood still meanwhile: the latency says nothing. Whether it works is still told truly. */
+  readonly distorted?: boolean;
 };
 
 /**

@@ -1,6 +1,7 @@
 import type { ColumnType, Generated } from "kysely";
 import type { AccessTables } from "../access/index.ts";
 import type { EngineTables } from "../deployments/index.ts";
+import type { Histogram } from "./histogram.ts";
 import type {
   CheckSource,
   Displayed,
@@ -164,6 +165,8 @@ export type ProberReport = {
   readonly missed: number;
   readonly latenessP50Ms: number;
   readonly latenessP99Ms: number;
+  /** Lateness of the starts, by bucket of the latency histogram. */
+  readonly lateness: Histogram;
   /** Rounds that are not written yet, and how long the oldest has waited. */
   readonly unwritten: number;
   readonly writeLagMs: number;

@@ -1,6 +1,6 @@
 /**
- * The supervisor: starts postgres, the dock, the gateway and the control plane, keeps them running, stops them in
- * order. Killed itself, it loses nothing: postgres, the gateway and the apps go on, and the next supervisor adopts
+ * The supervisor: starts postgres, the dock, the gateway, the control plane and the prober, keeps them running, stops
+ * them in order. Killed itself, it loses nothing: postgres, the gateway and the apps go on, and the next supervisor adopts
  * them.
  *
  * - **up**: makes sure that a supervisor runs (in the background, or here) and says where everything is.

@@ -9,7 +9,7 @@ export type SupervisorState = {
   readonly url: string;
   readonly dockUrl: string;
   readonly gatewayUrl: string;
-  /** postgres (absent with DATABASE_URL), dock, gateway, control. */
+  /** postgres (absent with DATABASE_URL), dock, gateway, control, prober. */
   readonly processes: Readonly<Record<string, ProcessName>>;
 };
 

@@ -62,6 +62,10 @@ export async function supervise(deps: SuperviseDeps): Promise<{ running: Running
     const children = [gateway, start("dock"), start("control")];
     for (const child of children) stops.push(() => child.stop(STOP_GRACE_MS));
     const [gatewayReady, dockReady, controlReady] = await Promise.all(children.map((child) => child.ready));
+    // Once the control plane has migrated the database.
+    const prober = start("prober");
+    stops.push(() => prober.stop(STOP_GRACE_MS));
+    await prober.ready;
     const ports = { gateway: gatewayReady?.port, dock: dockReady?.port, control: controlReady?.port };
     const addresses = addressesOf(config, null, ports);
     await tracker.publish({ ...addresses, supervisor: own });
@@ -153,9 +157,9 @@ async function keepPostgres(
   };
 }
 
-/** The dock and the control plane of a killed supervisor end by themselves; their ports are free once they are gone. */
+/** The dock, the control plane and the prober of a killed supervisor end by themselves; their ports are free once they are gone. */
 async function waitForOrphans(deps: SuperviseDeps, before: SupervisorState): Promise<void> {
-  const orphans = ["dock", "control"].flatMap((name) => before.processes[name] ?? []);
+  const orphans = ["dock", "control", "prober"].flatMap((name) => before.processes[name] ?? []);
   const deadline = deps.clock.monotonicMs() + STOP_GRACE_MS;
   while (orphans.some(lives) && deps.clock.monotonicMs() < deadline) await deps.clock.sleep(20);
   for (const orphan of orphans.filter(lives)) process.kill(orphan.pid, "SIGKILL");

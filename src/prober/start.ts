@@ -1,0 +1,164 @@
+import {
+  CHECK_REQUEST_CHANNEL,
+  CHECKS_CHANNEL,
+  type CheckTables,
+  type Fence,
+  type FoldedRound,
+  type ProberReport,
+} from "../checks/index.ts";
+import type { Clock } from "../foundation/clock.ts";
+import type { Database } from "../foundation/db.ts";
+import type { Log } from "../foundation/log.ts";
+import type { Notifier } from "../foundation/notify.ts";
+import { type Chores, startChores } from "./chores.ts";
+import { type Canary, watchConnectivity } from "./connectivity.ts";
+import { holdShards } from "./hold-shards.ts";
+import { DEFAULT_LIMITS, type LimitOptions } from "./limits.ts";
+import { watchLoopLag } from "./loop-lag.ts";
+import { createMassRule } from "./mass-rule.ts";
+import type { LoadChecks, LoadProbe } from "./ports.ts";
+import {
+  answerRequests as answerRows,
+  beat,
+  forgetLost,
+  forgetProber,
+  openRequests,
+  readFolds,
+} from "./queries.ts";
+import { createReporter } from "./report.ts";
+import { answerRequests } from "./requests.ts";
+import { keepRoster } from "./roster.ts";
+import { createRunner } from "./runner.ts";
+import { Schedule } from "./schedule.ts";
+import { createTimeline } from "./timeline.ts";
+import { createTrust } from "./trust.ts";
+import { createWriter } from "./write-behind.ts";
+
+export type ProberOptions = {
+  readonly db: Database<CheckTables>;
+  /** Listens on CHECKS_CHANNEL and CHECK_REQUEST_CHANNEL. */
+  readonly notifier: Notifier;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** 0 ≤ x < 1. */
+  readonly share: () => number;
+  readonly id: string;
+  readonly location: string;
+  readonly canaries: readonly Canary[];
+  readonly limits?: LimitOptions;
+  readonly loadChecks: LoadChecks;
+  readonly loadProbe: LoadProbe;
+  readonly chores: Chores;
+  /** Writes rounds, as far as the fence allows. */
+  record(batch: readonly FoldedRound[], fence: Fence): Promise<{ readonly refused: readonly string[] }>;
+};
+
+export type RunningProber = { report(): ProberReport; close(): Promise<void> };
+
+/** A prober's row goes when it was not seen for so long. */
+const LOST_MS = 60_000;
+
+/** Runs the checks of a location, beside the other probers of it. Resolves when the first rounds may begin. */
+export async function startProber(options: ProberOptions): Promise<RunningProber> {
+  const { db, clock, log, location, id, notifier } = options;
+  const lag = watchLoopLag(clock);
+  const connectivity = watchConnectivity({ clock }, options.canaries);
+  const schedule = new Schedule(options.limits ?? DEFAULT_LIMITS);
+  const reporter = createReporter(clock);
+  const timeline = createTimeline(clock);
+  const trust = createTrust({ clock, connectivity, mass: createMassRule() });
+
+  const writer = createWriter({
+    clock,
+    log,
+    record: (batch) => options.record(batch, { location, owner: id, tokens: shards.tokens() }),
+    onRefused: (ids) => {
+      const lost = ids.flatMap((checkId) => runner.get(checkId)?.check.shard ?? []);
+      log.warn({ rounds: ids.length, shards: [...new Set(lost)] }, "another prober has taken over");
+      shards.lose([...new Set(lost)]);
+    },
+  });
+  const requests = answerRequests({
+    clock,
+    log,
+    read: (since) => openRequests(db, since),
+    answer: (ids, round) => answerRows(db, ids, round, clock.now()),
+    ask: (checkId) => {
+      const asked = schedule.ask(checkId);
+      if (asked) runner.pump();
+      return asked;
+    },
+  });
+  const { share } = options;
+  const running = { clock, log, lag, share, location, schedule, timeline, trust, writer, reporter };
+  const runner = createRunner({ ...running, onRound: requests.onRound });
+
+  const report = (): ProberReport => {
+    const { unwritten, lagMs } = writer.report();
+    return reporter.report({
+      checks: schedule.size,
+      unwritten,
+      writeLagMs: Math.round(lagMs),
+      eventLoopLagP99Ms: lag.p99Ms(),
+      connected: connectivity.last(),
+    });
+  };
+  const identity = { id, location, startedAt: clock.now() };
+  const chores = await startChores({
+    clock,
+    log,
+    chores: options.chores,
+    held: () => [...shards.tokens().keys()],
+  });
+  await forgetLost(db, location, new Date(clock.now().getTime() - LOST_MS));
+  const shards = holdShards({
+    db,
+    clock,
+    log,
+    location,
+    owner: id,
+    beat: async () => {
+      // What was said while nobody listened is found here.
+      requests.look();
+      await beat(db, identity, report(), clock.now());
+    },
+    onClaimed: () => roster.reload(),
+    onLost: (lost) => void roster.drop(lost, "now"),
+    drain: async (going) => {
+      await roster.drop(going, "drain");
+      await writer.flush();
+    },
+  });
+  const roster = keepRoster({
+    clock,
+    log,
+    location,
+    runner,
+    loadChecks: options.loadChecks,
+    loadProbe: options.loadProbe,
+    readFolds: (ids) => readFolds(db, location, ids),
+    held: () => new Set(shards.tokens().keys()),
+  });
+  const lookAgain = () => {
+    roster.reload();
+    shards.wake();
+  };
+  const unlisten = [
+    notifier.listen(CHECKS_CHANNEL, lookAgain, lookAgain),
+    notifier.listen(CHECK_REQUEST_CHANNEL, requests.look, requests.look),
+  ];
+  return {
+    report,
+    async close() {
+      for (const end of unlisten) end();
+      await chores.close();
+      await roster.close();
+      await runner.stop();
+      await writer.close();
+      await shards.close();
+      await forgetProber(db, id).catch(() => {});
+      lag.close();
+      connectivity.close();
+    },
+  };
+}
