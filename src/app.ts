@@ -2,75 +2,30 @@
 import { createServer, type RequestListener } from "node:http";
 import { join } from "node:path";
 import { getRequestListener } from "@hono/node-server";
-import type { OpenAPIHono } from "@hono/zod-openapi";
-import type { QueryExecutorProvider } from "kysely";
 import type pg from "pg";
-import {
-  type AccessTables,
-  type Actor,
-  type ActorEnv,
-  authenticate,
-  ensureOwnerToken,
-  tokenRoutes,
-} from "./access/index.ts";
+import { type AccessTables, type Actor, ensureOwnerToken } from "./access/index.ts";
 import {
   CHECK_STATE_CHANNEL,
-  CHECKS_CHANNEL,
   type CheckRules,
-  type CheckTables,
-  checkRoutes,
-  healthRoutes,
-  maintenanceRoutes,
-  type RunningHealth,
+  keepListening,
   readUnwell,
   startCheckSync,
   startHealth,
 } from "./checks/index.ts";
 import type { Config } from "./config.ts";
-import {
-  closePlace,
-  deploymentRoutes,
-  type Engine,
-  type EngineTables,
-  readGateSubject,
-  slotOf,
-  startEngine,
-  triggerDeployment,
-  wakeWaiting,
-} from "./deployments/index.ts";
-import {
-  type FailoverTables,
-  failoverRoutes,
-  mirrorUploads,
-  type RunningFailover,
-  startFailover,
-} from "./failover/index.ts";
+import { type ControlTables, createControlApi } from "./control-api.ts";
+import { closePlace, type Engine, slotOf, startEngine, triggerDeployment } from "./deployments/index.ts";
+import { type RunningFailover, startFailover } from "./failover/index.ts";
 import type { Clock } from "./foundation/clock.ts";
 import { createDatabase, createPool, type Database } from "./foundation/db.ts";
-import { createApi } from "./foundation/http.ts";
 import { type Ids, randomShare } from "./foundation/ids.ts";
 import { listenOn } from "./foundation/listen-on.ts";
 import type { Log } from "./foundation/log.ts";
 import { migrate } from "./foundation/migrate.ts";
-import { notify } from "./foundation/notify.ts";
 import { createSecretBox, readOrCreateKey, type SecretBox } from "./foundation/secret-box.ts";
-import { type GateTables, gateRoutes, readGateFacts } from "./gates/index.ts";
-import {
-  type OutsideDeps,
-  type OutsideTables,
-  outsideRoutes,
-  startWatcher,
-  vercelWebhookRoutes,
-} from "./outside/index.ts";
-import {
-  existingPreviews,
-  type PreviewDeps,
-  type PreviewTables,
-  previewRoutes,
-  readKey,
-  startSweeper,
-  type TriggerPreview,
-} from "./previews/index.ts";
+import { readGateFacts } from "./gates/index.ts";
+import { startWatcher } from "./outside/index.ts";
+import { existingPreviews, readKey, startSweeper, type TriggerPreview } from "./previews/index.ts";
 import {
   dockAddress,
   gatewaySocket,
@@ -79,17 +34,11 @@ import {
   vercelAddress,
 } from "./process-options.ts";
 import {
-  CONFIG_FILE,
-  getProject,
   migrateSchema,
-  migrationDirs,
-  type ProjectTables,
   prepare,
   prepareStandby,
-  projectRoutes,
   readChecks,
   readSchema,
-  requireConfig,
   resupplyStandby,
   reupload,
 } from "./projects/index.ts";
@@ -107,32 +56,14 @@ import { createGitSource } from "./providers/source/git.ts";
 import { createDockStandby } from "./providers/standby/dock.ts";
 import { createStatusPage } from "./providers/status-page/statuspage.ts";
 import { createVercelTarget } from "./providers/target/vercel.ts";
-import { postgresMemory, type VercelMemoryTables } from "./providers/target/vercel-memory.ts";
-import { contractsSince, rollbackBarrier, type SchemaTables } from "./schema/index.ts";
-import { type SettingsTables, settingsRoutes } from "./settings/index.ts";
-import { requireTree, type SourceTables, sourceRoutes } from "./sources/index.ts";
+import { postgresMemory } from "./providers/target/vercel-memory.ts";
+import { contractsSince, rollbackBarrier } from "./schema/index.ts";
+import { requireTree } from "./sources/index.ts";
 import type { Secrets } from "./supervisor/index.ts";
 import type { Target } from "./targets/target.ts";
-import {
-  type TriggerPush,
-  type WebhookDeps,
-  type WebhookTables,
-  webhookAdminRoutes,
-  webhookRoutes,
-} from "./webhooks/index.ts";
+import type { TriggerPush } from "./webhooks/index.ts";
 
-type Tables = CheckTables &
-  FailoverTables &
-  ProjectTables &
-  SourceTables &
-  EngineTables &
-  GateTables &
-  SchemaTables &
-  PreviewTables &
-  WebhookTables &
-  VercelMemoryTables &
-  OutsideTables &
-  SettingsTables;
+type Tables = ControlTables;
 type Deps = { readonly clock: Clock; readonly ids: Ids; readonly log: Log };
 
 export type RunningControl = {
@@ -179,6 +110,8 @@ export async function startControl(config: Config, secrets: Secrets, deps: Deps)
     const box = createSecretBox(await readOrCreateKey(join(config.dir, "control", "secret.key")));
     const sync = startChecks(config, { ...deps, db, box, checkRules });
     undo.defer(() => sync.close());
+    const listening = keepListening({ ...deps, db });
+    undo.defer(() => listening.close());
     const { sweeper, ...reconciled } = await startPreviews(config, { ...deps, db, engine, box });
     undo.defer(() => sweeper.close());
     const failover = startStandby(config, secrets, { ...deps, db });
@@ -332,63 +265,4 @@ function startStandby(
     },
     workerId: deps.ids("worker"),
   });
-}
-
-function createControlApi(
-  deps: Deps & {
-    db: Database<Tables>;
-    target: Target;
-    engine: Engine;
-    health: RunningHealth;
-    previews: PreviewDeps;
-    webhooks: WebhookDeps;
-    failover: RunningFailover | null;
-    outside: OutsideDeps;
-    box: SecretBox;
-    checkRules: CheckRules;
-    allowNetworks: readonly string[];
-  },
-): OpenAPIHono<ActorEnv> {
-  const api = createApi<ActorEnv>(deps);
-  api.route("/api/health", healthRoutes({ ...deps, ...deps.health }));
-  api.doc31("/api/openapi.json", {
-    openapi: "3.1.0",
-    info: { title: "Signalbox", version: "0.1.0", license: { name: "Apache-2.0" } },
-    security: [{ bearer: [] }],
-  });
-  api.openAPIRegistry.registerComponent("securitySchemes", "bearer", { type: "http", scheme: "bearer" });
-  // Proven by their signature, not by a token.
-  api.route("/api/webhooks", webhookRoutes<ActorEnv>(deps.webhooks));
-  api.route("/api/webhooks", vercelWebhookRoutes<ActorEnv>(deps.outside));
-  api.use("/api/*", authenticate(deps));
-  api.route("/api/tokens", tokenRoutes(deps));
-  api.route("/api", projectRoutes(deps));
-  const projectIdOf = async (name: string) => (await getProject(deps.db, name)).id;
-  const checkConfig = (text: string) => void requireConfig(text, deps.checkRules);
-  const { failover, target } = deps;
-  const uploads = failover ? mirrorUploads(deps, target, failover.deps.standby) : target;
-  api.route(
-    "/api",
-    sourceRoutes({
-      ...deps,
-      target: uploads,
-      projectIdOf,
-      configFile: CONFIG_FILE,
-      checkConfig,
-      migrationDirs,
-    }),
-  );
-  // One database; each domain sees its own tables of it.
-  const readSubject = (tx: unknown, id: string) => readGateSubject(tx as Database<EngineTables>, id);
-  api.route("/api", gateRoutes({ ...deps, projectIdOf, readSubject, wake: wakeWaiting }));
-  api.route("/api/deploy", deploymentRoutes(deps.engine.deps));
-  api.route("/api", previewRoutes(deps.previews));
-  api.route("/api", maintenanceRoutes({ ...deps, projectIdOf }));
-  api.route("/api", webhookAdminRoutes(deps.webhooks));
-  api.route("/api", failoverRoutes(failover?.deps ?? null));
-  api.route("/api", outsideRoutes(deps.outside));
-  const changed = (tx: QueryExecutorProvider) => notify(tx, CHECKS_CHANNEL, "");
-  api.route("/api", settingsRoutes({ ...deps, projectIdOf, changed }));
-  api.route("/api", checkRoutes({ ...deps, projectIdOf }));
-  return api;
 }

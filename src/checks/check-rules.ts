@@ -1,11 +1,12 @@
 import { z } from "zod";
+import type { HeartbeatSchedule } from "./heartbeats/schedule.ts";
 import type { ProbeType } from "./model.ts";
 import type { ProbeKind } from "./probe-kind.ts";
 import { isSecretReference, isVariableReference, mapInside } from "./references.ts";
 
 /** What is known of each type without running it. The kinds are providers: the composition root hands them in. */
 export type CheckRules = {
-  readonly kinds: ReadonlyMap<ProbeType, Pick<ProbeKind, "settings" | "subject" | "local">>;
+  readonly kinds: ReadonlyMap<ProbeType, Pick<ProbeKind, "settings" | "subject" | "local" | "schedule">>;
   /** SIGNALBOX_ALLOW_LOCAL_CHECKS: a commit may ask for what runs on the prober's own machine. */
   readonly allowLocal: boolean;
 };
@@ -60,4 +61,11 @@ export function subjectOf(rules: CheckRules, type: ProbeType, settings: unknown)
   const kind = rules.kinds.get(type);
   const parsed = kind?.settings.safeParse(settings);
   return kind !== undefined && parsed?.success === true ? kind.subject(parsed.data) : null;
+}
+
+/** When a check of a type that calls us is to be heard of. Null: it is asked, as nearly all are. */
+export function scheduleOf(rules: CheckRules, type: ProbeType, settings: unknown): HeartbeatSchedule | null {
+  const kind = rules.kinds.get(type);
+  const parsed = kind?.schedule ? kind.settings.safeParse(settings) : null;
+  return parsed?.success ? (kind?.schedule?.(parsed.data) ?? null) : null;
 }

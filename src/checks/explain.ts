@@ -68,10 +68,6 @@ const CLASSES = {
     means: "The answer is larger than a check reads.",
     next: "Point the check at a small page, such as a health endpoint.",
   },
-  slow: {
-    means: "It answers, and slower than its limit or its own habit.",
-    next: "Look at its load and at what it waits for; the phases of a check say where the time goes.",
-  },
   missing: {
     means: "A worker, a node or a beat that should be there is not.",
     next: "See whether the worker runs and is connected to the same queue; of a heartbeat: whether the job ran.",

@@ -9,6 +9,8 @@
  * - **service**: a line of `GET /api/health`: one of Signalbox's own, or a check of an environment.
  */
 
+export { agentRoutes, proberRoutes } from "./agents/routes.ts";
+export type { AgentTables } from "./agents/tables.ts";
 export { type Answer, answerOf } from "./answer.ts";
 export { CHECK_REQUEST_CHANNEL, CHECK_STATE_CHANNEL, CHECKS_CHANNEL, SHARDS } from "./channels.ts";
 export type { CheckDeps } from "./check-deps.ts";

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { Clock } from "../foundation/clock.ts";
+import type { HeartbeatSchedule } from "./heartbeats/schedule.ts";
 import type { Outcome, ProbeType } from "./model.ts";
 
 /** Which networks beside the public ones may be reached, and what else bounds one attempt. */
@@ -34,6 +35,8 @@ export type ProbeKind<S = unknown> = {
    * commit. Default false.
    */
   readonly local?: boolean;
+  /** It is not asked: it calls us, by this schedule. */
+  schedule?(settings: S): HeartbeatSchedule;
   run(settings: S, context: ProbeContext): Promise<Outcome>;
 };
 

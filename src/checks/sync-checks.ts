@@ -5,6 +5,7 @@ import type { Ids } from "../foundation/ids.ts";
 import type { SecretBox } from "../foundation/secret-box.ts";
 import { type FindSecret, readSecrets, type SettingsTables } from "../settings/index.ts";
 import { type CheckRules, subjectOf } from "./check-rules.ts";
+import type { HeartbeatTables } from "./heartbeats/tables.ts";
 import type { ProbeType } from "./model.ts";
 import { type Existing, planSync, type SyncPlan } from "./plan-sync.ts";
 import { fillVariables, resolveSettings } from "./references.ts";
@@ -18,7 +19,7 @@ import { changeCheck, insertCheck, recordSync, retireChecks } from "./write-chec
 export type ReadChecks = (deployment: LiveDeployment, signal: AbortSignal) => Promise<ChecksPlan>;
 
 export type SyncDeps = {
-  readonly db: Database<CheckTables & SettingsTables>;
+  readonly db: Database<CheckTables & HeartbeatTables & SettingsTables>;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly box: SecretBox;
@@ -89,18 +90,14 @@ async function write(deps: SyncDeps, live: LiveDeployment, outcome: Outcome): Pr
     const kept = plan.retire.filter(isUnread).map(({ name }) => name);
     const make = plan.make.filter(({ name }) => !kept.includes(name));
     await retireChecks(tx, idsOf(retire), at);
+    const writing = { ...deps, tx, checkRules: deps.rules };
     for (const check of make) {
       const row = { ...check, ...live, deploymentId: live.id, name: check.name, source: check.source };
       const subject = subjectFor(deps, live, check, find);
-      await insertCheck({ ...deps, tx }, { ...row, subject }, at);
+      await insertCheck(writing, { ...row, subject }, at);
     }
     for (const check of plan.change)
-      await changeCheck(
-        { ...deps, tx },
-        check.id,
-        { ...check, subject: subjectFor(deps, live, check, find) },
-        at,
-      );
+      await changeCheck(writing, check.id, { ...check, subject: subjectFor(deps, live, check, find) }, at);
     await follow(tx, live, rows);
     await remember(tx, deps, live, { ...outcome, gaps: [...outcome.gaps, ...taken(plan)] }, at);
     const names = (checks: readonly { name: string }[]) => checks.map(({ name }) => name);

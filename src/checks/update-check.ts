@@ -23,7 +23,7 @@ export async function updateCheck(
   requireByHand(check);
   const judged = await judgeGiven(deps, actor, check, { ...given, type: check.type });
   await deps.db.transaction().execute(async (tx) => {
-    await changeCheck({ ...deps, tx }, id, { ...judged, source: "api" }, at);
+    await changeCheck({ ...deps, tx }, id, { ...judged, type: check.type, source: "api" }, at);
     const details = { name: check.name, subject: judged.subject, policy: judged.policy };
     await audit(tx, { actor, action: "check.update", subject: { type: "check", id }, details, at });
     await notify(tx, CHECKS_CHANNEL, "");

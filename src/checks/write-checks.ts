@@ -4,12 +4,19 @@ import type { Ids } from "../foundation/ids.ts";
 import { notify } from "../foundation/notify.ts";
 import type { SecretBox } from "../foundation/secret-box.ts";
 import { CHECKS_CHANNEL } from "./channels.ts";
+import { type CheckRules, scheduleOf } from "./check-rules.ts";
+import { placeHeartbeat } from "./heartbeats/place.ts";
+import type { HeartbeatTables } from "./heartbeats/tables.ts";
 import type { CheckSource, Policy, ProbeType } from "./model.ts";
 import { sealSettings } from "./sealed-settings.ts";
 import { shardOf } from "./shard.ts";
 import type { CheckTables } from "./tables.ts";
 
-type Box = Pick<SecretBox, "seal">;
+export type WriteDeps = {
+  readonly tx: Tx<CheckTables & HeartbeatTables>;
+  readonly box: Pick<SecretBox, "seal">;
+  readonly checkRules: CheckRules;
+};
 
 export type NewCheck = {
   readonly projectId: string;
@@ -24,7 +31,7 @@ export type NewCheck = {
 };
 
 export async function insertCheck(
-  deps: { readonly tx: Tx<CheckTables>; readonly box: Box; readonly ids: Ids },
+  deps: WriteDeps & { readonly ids: Ids },
   check: NewCheck,
   at: Date,
 ): Promise<string> {
@@ -48,13 +55,24 @@ export async function insertCheck(
       retired_at: null,
     })
     .execute();
+  await placeIfHeard(deps, { ...check, id }, at);
   return id;
 }
 
+/** What calls us has to be known to whoever takes the call. */
+async function placeIfHeard(
+  { tx, checkRules }: WriteDeps,
+  { id, type, settings }: Pick<NewCheck, "type" | "settings"> & { readonly id: string },
+  at: Date,
+): Promise<void> {
+  const schedule = scheduleOf(checkRules, type, settings);
+  if (schedule !== null) await placeHeartbeat(tx, id, schedule, at);
+}
+
 export async function changeCheck(
-  deps: { readonly tx: Tx<CheckTables>; readonly box: Box },
+  deps: WriteDeps,
   id: string,
-  change: Pick<NewCheck, "subject" | "settings" | "policy" | "source">,
+  change: Pick<NewCheck, "type" | "subject" | "settings" | "policy" | "source">,
   at: Date,
 ): Promise<void> {
   await deps.tx
@@ -68,6 +86,7 @@ export async function changeCheck(
     })
     .where("id", "=", id)
     .execute();
+  await placeIfHeard(deps, { ...change, id }, at);
 }
 
 /** Its history stays; nobody looks any more. */

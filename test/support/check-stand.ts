@@ -41,7 +41,7 @@ export const RULES: CheckDeps["checkRules"] = {
 };
 
 export type CheckStand = FreshDatabase & {
-  readonly db: Database<CheckTables & SettingsTables & ProjectTables>;
+  readonly db: Database<CheckTables & HeartbeatTables & SettingsTables & ProjectTables>;
   readonly clock: Clock & { move(ms: number): void };
   readonly deps: SyncDeps & CheckDeps;
   /** What the configuration of a deployment says; an error: it cannot be read. By deployment. */
@@ -63,7 +63,7 @@ export type CheckStand = FreshDatabase & {
 /** Checks on a real Postgres, with no prober but what a test does in its place. */
 export async function checkStand(): Promise<CheckStand> {
   const database = await freshDatabase({ migrations: ["control"] });
-  const db = createDatabase<CheckTables & SettingsTables & ProjectTables>(database.pool);
+  const db = createDatabase<CheckTables & HeartbeatTables & SettingsTables & ProjectTables>(database.pool);
   let movedMs = 0;
   const clock = {
     ...systemClock,

@@ -22,6 +22,9 @@ beforeAll(async () => {
   fresh = await freshDatabase({ migrations: ["control"] });
   db = createDatabase(fresh.pool);
   const now = systemClock.now();
+  await fresh.pool.query(
+    "create table if not exists check_samples_default partition of check_samples default",
+  );
   await fresh.pool.query("insert into projects (id, name, created_at) values ('prj_1', 'shop', $1)", [now]);
   await makeCheck("chk_here", ["local"]);
   await makeCheck("chk_far", ["local", "fra"]);
@@ -83,6 +86,7 @@ const REPORT = {
   missed: 0,
   latenessP50Ms: 0,
   latenessP99Ms: 1,
+  lateness: { "3": 1 },
   unwritten: 0,
   writeLagMs: 0,
   eventLoopLagP99Ms: 1,

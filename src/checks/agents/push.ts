@@ -38,6 +38,7 @@ const Report = z.strictObject({
   missed: z.number(),
   latenessP50Ms: z.number(),
   latenessP99Ms: z.number(),
+  lateness: z.record(z.string().max(8), z.number()),
   unwritten: z.number(),
   writeLagMs: z.number(),
   eventLoopLagP99Ms: z.number(),

@@ -31,7 +31,9 @@ const Prober = z
     kind: z.enum(["inside", "agent"]),
     seenAt: z.iso.datetime().nullable(),
     isSeen: z.boolean().openapi({ description: "Heard of within the last minute" }),
-    report: z.record(z.string(), z.union([z.number(), z.boolean(), z.null()])).nullable(),
+    report: z
+      .record(z.string(), z.union([z.number(), z.boolean(), z.null(), z.record(z.string(), z.number())]))
+      .nullable(),
   })
   .openapi("Prober");
 

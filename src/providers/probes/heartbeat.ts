@@ -11,7 +11,8 @@ const settings = z
     cron: z.string().min(1).max(256).optional(),
     /** IANA; of `cron`. */
     zone: z.string().min(1).max(64).default("UTC"),
-    grace: anyDuration.default(5 * 60_000),
+    /** How late a beat may be. */
+    graceTime: anyDuration.default(5 * 60_000),
     /** From a start to its end. */
     maxRuntime: positiveDuration.optional(),
   })
@@ -28,14 +29,16 @@ export const heartbeat = defineProbe<HeartbeatSettings>({
   settings,
   subject: ({ every, cron, zone }) => (cron === undefined ? `every ${every} ms` : `${cron} (${zone})`),
   host: () => null,
+  schedule: scheduleOf,
   run: async () => ({
     status: "down",
     failure: { class: "unsupported", message: "A heartbeat is not asked: its job says that it is well." },
   }),
 });
 
-export function scheduleOf({ every, cron, zone, grace, maxRuntime }: HeartbeatSettings): HeartbeatSchedule {
-  return { every: every ?? null, cron: cron ?? null, zone, graceMs: grace, maxRuntimeMs: maxRuntime ?? null };
+function scheduleOf({ every, cron, zone, graceTime, maxRuntime }: HeartbeatSettings): HeartbeatSchedule {
+  const times = { graceMs: graceTime, maxRuntimeMs: maxRuntime ?? null };
+  return { every: every ?? null, cron: cron ?? null, zone, ...times };
 }
 
 /** A day on which there is every date that a year has: what names no time after it never does. */
