@@ -56,14 +56,14 @@ import { createGitSource } from "./providers/source/git.ts";
 import { createDockStandby } from "./providers/standby/dock.ts";
 import { createStatusPage } from "./providers/status-page/statuspage.ts";
 import { createVercelTarget } from "./providers/target/vercel.ts";
-import { postgresMemory } from "./providers/target/vercel-memory.ts";
+import { postgresMemory, type VercelMemoryTables } from "./providers/target/vercel-memory.ts";
 import { contractsSince, rollbackBarrier } from "./schema/index.ts";
 import { requireTree } from "./sources/index.ts";
 import type { Secrets } from "./supervisor/index.ts";
 import type { Target } from "./targets/target.ts";
 import type { TriggerPush } from "./webhooks/index.ts";
 
-type Tables = ControlTables;
+type Tables = ControlTables & VercelMemoryTables;
 type Deps = { readonly clock: Clock; readonly ids: Ids; readonly log: Log };
 
 export type RunningControl = {

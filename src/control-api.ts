@@ -47,7 +47,6 @@ import {
   projectRoutes,
   requireConfig,
 } from "./projects/index.ts";
-import type { VercelMemoryTables } from "./providers/target/vercel-memory.ts";
 import type { SchemaTables } from "./schema/index.ts";
 import { type SettingsTables, settingsRoutes } from "./settings/index.ts";
 import { type SourceTables, sourceRoutes } from "./sources/index.ts";
@@ -66,7 +65,6 @@ export type ControlTables = AgentTables &
   SchemaTables &
   PreviewTables &
   WebhookTables &
-  VercelMemoryTables &
   OutsideTables &
   SettingsTables;
 type Deps = { readonly clock: Clock; readonly ids: Ids; readonly log: Log };

@@ -77,7 +77,15 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
     "gateway",
   ],
 };
-const ROOT_FILES = ["main.ts", "app.ts", "prober-app.ts", "config.ts", "process-options.ts", "supervisor"];
+const ROOT_FILES = [
+  "main.ts",
+  "app.ts",
+  "control-api.ts",
+  "prober-app.ts",
+  "config.ts",
+  "process-options.ts",
+  "supervisor",
+];
 
 const files = execFileSync("git", ["ls-files", "-co", "--exclude-standard"], { encoding: "utf8" })
   .split("\n")
@@ -166,7 +174,9 @@ function mayImport(from: string, to: string): string | null {
   const folder = from.split("/")[1] ?? "";
   const other = to.split("/")[1] ?? "";
   if (folder === other || ROOT_FILES.includes(folder)) {
-    return !["app.ts", "prober-app.ts"].includes(folder) && folder !== other && other === "providers"
+    return !["app.ts", "control-api.ts", "prober-app.ts"].includes(folder) &&
+      folder !== other &&
+      other === "providers"
       ? "only app.ts and prober-app.ts import providers"
       : null;
   }

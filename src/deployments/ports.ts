@@ -38,7 +38,7 @@ export type Probe = (request: ProbeRequest, signal?: AbortSignal) => Promise<Pro
 /** A critical check of an environment that is down, beyond its own thresholds and re-checks. */
 export type Unwell = {
   readonly name: string;
-  /** `dependency`: a data store that any release needs. `service`: everything else, the releases themselves included. */
+  /** `dependency`: a data store that any release needs. `service`: everything else, the releases included. */
   readonly of: "dependency" | "service";
   /** The first failed attempt, which may be before it was confirmed. */
   readonly since: Date;

@@ -15,8 +15,8 @@ const LONGEST_WATCH_MS = 86_400_000;
 type Watched = Pick<Deployment, "state" | "liveAt" | "rollbackOf" | "plan" | "facts">;
 
 /**
- * The check for which a live deployment is to be taken back: one of a service that was well when it began to take traffic and went
- * down within its watch. Null: none. One that a rollback put back into service is left alone, so nothing goes round in
+ * The check for which a live deployment is to be taken back: one of a service that was well when it began to take
+ * traffic and went down within its watch. Null: none. One that a rollback put back into service is left alone, so nothing goes round in
  * a circle.
  */
 export function reasonToGoBack(live: Watched, unwell: readonly Unwell[]): Unwell | null {

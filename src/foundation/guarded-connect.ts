@@ -143,7 +143,8 @@ function connectFirst(addresses: readonly string[], port: number, signal: AbortS
       clearTimeout(timer);
       signal.removeEventListener("abort", onAbort);
       for (const socket of open) if (socket !== winner) socket.destroy();
-      if (winner) resolve(winner.removeAllListeners());
+      // Node's own listeners stay: by them the socket ends when the other side does.
+      if (winner) resolve(winner.removeAllListeners("connect").removeAllListeners("error"));
       else reject(reason);
     };
     const onAbort = () => end(null, signal.reason);

@@ -1,7 +1,7 @@
 /**
  * The supervisor: starts postgres, the dock, the gateway, the control plane and the prober, keeps them running, stops
- * them in order. Killed itself, it loses nothing: postgres, the gateway and the apps go on, and the next supervisor adopts
- * them.
+ * them in order. Killed itself, it loses nothing: postgres, the gateway and the apps go on, and the next supervisor
+ * adopts them.
  *
  * - **up**: makes sure that a supervisor runs (in the background, or here) and says where everything is.
  * - **down**: ends it, and whatever a killed one left behind.

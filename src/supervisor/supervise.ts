@@ -157,7 +157,7 @@ async function keepPostgres(
   };
 }
 
-/** The dock, the control plane and the prober of a killed supervisor end by themselves; their ports are free once they are gone. */
+/** The others of a killed supervisor end by themselves; their ports are free once they are gone. */
 async function waitForOrphans(deps: SuperviseDeps, before: SupervisorState): Promise<void> {
   const orphans = ["dock", "control", "prober"].flatMap((name) => before.processes[name] ?? []);
   const deadline = deps.clock.monotonicMs() + STOP_GRACE_MS;

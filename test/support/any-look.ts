@@ -250,6 +250,14 @@ function gateOf(row: Deployment): fc.Arbitrary<GateFacts> {
   });
 }
 
+const down = { name: "web", of: "service", message: "status 500" } as const;
+const unwell = fc.constantFrom<Unwell[][]>(
+  [],
+  [],
+  [{ ...down, since: T0 }],
+  [{ ...down, since: new Date(0) }],
+);
+
 function observedOf(row: Deployment): fc.Arbitrary<Observed> {
   const names = row.services.map((each) => each.name);
   const build = {
@@ -309,13 +317,7 @@ function observedOf(row: Deployment): fc.Arbitrary<Observed> {
     ),
     counters: fc.constant(null),
     queries: fc.constant(null),
-    unwell: fc.constantFrom<Unwell[][]>(
-      [],
-      [],
-      [],
-      [{ name: "web", of: "service", since: T0, message: "status 500" }],
-      [{ name: "web", of: "service", since: new Date(0), message: "status 500" }],
-    ),
+    unwell,
     inFlightBefore: fc.constantFrom(null, 0, 3),
     signals: fc.constantFrom(
       [],

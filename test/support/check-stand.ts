@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Actor, ActorEnv } from "../../src/access/index.ts";
+import type { HeartbeatTables } from "../../src/checks/heartbeats/tables.ts";
 import { type CheckDeps, checkRoutes } from "../../src/checks/index.ts";
 import type { ProbeKind } from "../../src/checks/probe-kind.ts";
 import type { ChecksPlan } from "../../src/checks/seeds.ts";

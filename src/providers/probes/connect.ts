@@ -3,6 +3,7 @@ import type net from "node:net";
 import tls from "node:tls";
 import type { Outcome, Phases } from "../../checks/model.ts";
 import type { ProbeContext } from "../../checks/probe-kind.ts";
+import { requireHttpPort } from "../../foundation/blocked-ports.ts";
 import { connectGuarded } from "../../foundation/guarded-connect.ts";
 import { connectionFailure, type Step, timedOutOpening } from "./connection-failure.ts";
 import { certificateFailure } from "./peer-certificate.ts";
@@ -12,6 +13,8 @@ export type Target = {
   readonly port: number;
   /** Null: a plain connection. */
   readonly tls: TlsSettings | null;
+  /** HTTP is spoken: not to the ports of protocols that would take it for their own. */
+  readonly isHttp?: boolean;
 };
 
 export type TlsSettings = {
@@ -40,6 +43,7 @@ export async function connect(target: Target, context: ProbeContext): Promise<Co
   const startedMs = clock.monotonicMs();
   let step: Exclude<Step, "open"> = "dns";
   try {
+    if (target.isHttp) requireHttpPort(target.host, target.port, network);
     const { socket, address, phases } = await connectGuarded({
       host: target.host,
       port: target.port,

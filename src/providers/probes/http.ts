@@ -99,7 +99,8 @@ async function request(
 ): Promise<Answer | Outcome> {
   const network = context.network ?? (isOwn ? null : PUBLIC_ONLY);
   const startedMs = context.clock.monotonicMs();
-  const connected = await connect(target, network === context.network ? context : { ...context, network });
+  const within = network === context.network ? context : { ...context, network };
+  const connected = await connect({ ...target, isHttp: true }, within);
   if (!isConnected(connected)) return connected;
   const { socket, address, certificate } = connected;
   const { signal, clock } = context;

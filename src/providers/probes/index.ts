@@ -21,6 +21,7 @@ const LOADERS = {
   // Queues and their workers.
   // Browsers.
   // Vendors and heartbeats.
+  heartbeat: async () => (await import("./heartbeat.ts")).heartbeat,
   // The prober's own machine.
 } satisfies Loaders;
 

@@ -33,7 +33,7 @@ export const websocket = defineProbe<WebsocketSettings>({
     const isSecure = url.protocol === "wss:";
     const port = Number(url.port || (isSecure ? 443 : 80));
     const tls = isSecure ? { ca, insecure, alpn: ["http/1.1"] } : null;
-    const connected = await connect({ host: url.hostname, port, tls }, context);
+    const connected = await connect({ host: url.hostname, port, tls, isHttp: true }, context);
     if (!isConnected(connected)) return connected;
     const { socket, address, phases } = connected;
     const where = hostAndPort({ host: url.hostname, port });
