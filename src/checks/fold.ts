@@ -114,7 +114,7 @@ function recover(state: LocationState, good: readonly Attempt[], policy: Policy)
 function goOn(state: LocationState, good: readonly Attempt[], policy: Policy): LocationState {
   const first = good[0] as Attempt;
   const limitMs = policy.baselineFactor === null ? null : limitOf(state.baseline, policy.baselineFactor);
-  const slowness = describeSlowness(first, policy, limitMs);
+  const slowness = first.distorted ? null : describeSlowness(first, policy, limitMs);
   const isFlawed = first.status === "degraded" || slowness !== null;
   const { slow: before, graceUntil: _graceUntil, ...rest } = state;
   const slow = slowness && { rounds: (before?.rounds ?? 0) + 1, since: before?.since ?? first.startedAt };
@@ -124,7 +124,7 @@ function goOn(state: LocationState, good: readonly Attempt[], policy: Policy): L
     firstFailureAt: null,
     successes: isFlawed ? 0 : state.successes + good.length,
     firstSuccessAt: isFlawed ? null : (state.firstSuccessAt ?? first.startedAt),
-    baseline: learn(state.baseline, first.latencyMs, limitMs),
+    baseline: first.distorted ? state.baseline : learn(state.baseline, first.latencyMs, limitMs),
     ...(slow ? { slow } : {}),
   };
   if (first.status === "degraded") return turn(going, "degraded", first.startedAt, failureOf(good));

@@ -38,7 +38,7 @@ export function sampleOf({ attempts, untrusted }: Round, wasDown: boolean): Samp
   return {
     status: isKnown ? decisive.status : "unknown",
     latencyMs: decisive.latencyMs,
-    isMeasured: isKnown && answerOf(decisive) === "good",
+    isMeasured: isKnown && answerOf(decisive) === "good" && !decisive.distorted,
     failureClass: failure?.class ?? null,
     details: Object.keys(details).length > 0 ? details : null,
   };

@@ -181,8 +181,8 @@ function scheduledOf({ check, host, state }: LiveCheck, now: number): Scheduled 
 /** Null: its phase is soon enough. */
 function firstTick({ check: { id, policy }, state }: LiveCheck, now: number): number | null {
   const heardMs = state?.lastAt == null ? Number.POSITIVE_INFINITY : now - state.lastAt;
-  if (heardMs < policy.intervalMs || policy.intervalMs <= FIRST_WITHIN_MS) return null;
-  return Math.ceil(now) + phaseOf(id, FIRST_WITHIN_MS);
+  if (heardMs < policy.intervalMs) return null;
+  return Math.ceil(now) + phaseOf(id, Math.ceil(Math.min(FIRST_WITHIN_MS, policy.intervalMs / 2)));
 }
 
 function changed(before: LocationState | null, after: LocationState): boolean {
