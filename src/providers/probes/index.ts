@@ -17,6 +17,7 @@ const LOADERS = {
   websocket: async () => (await import("./websocket.ts")).websocket,
   icmp: async () => (await import("./icmp.ts")).icmp,
   // Databases.
+  postgres: async () => (await import("./postgres.ts")).postgres,
   redis: async () => (await import("./redis.ts")).redis,
   // Queues and their workers.
   // Browsers.
