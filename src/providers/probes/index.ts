@@ -18,6 +18,7 @@ const LOADERS = {
   icmp: async () => (await import("./icmp.ts")).icmp,
   // Databases.
   postgres: async () => (await import("./postgres.ts")).postgres,
+  mysql: async () => (await import("./mysql.ts")).mysql,
   redis: async () => (await import("./redis.ts")).redis,
   // Queues and their workers.
   // Browsers.
