@@ -74,7 +74,7 @@ type Surroundings = { readonly context: ProbeContext; readonly startedMs: number
 
 class Open implements Conversation {
   readonly where: string;
-  readonly phases: { firstByteMs?: number } = {};
+  readonly phases: { firstByteMs?: number; tlsMs?: number } = {};
   private socket: Socket;
   private readonly context: ProbeContext;
   private readonly startedMs: number;
@@ -125,6 +125,7 @@ class Open implements Conversation {
         class: "tls",
         message: `${this.where} goes on in plain text after it agreed to TLS.`,
       });
+    const startedMs = this.context.clock.monotonicMs();
     const plain = this.unlisten();
     const name = servername ?? host.replace(/^\[(.*)\]$/, "$1");
     const secured = tls.connect({
@@ -143,6 +144,7 @@ class Open implements Conversation {
       this.look();
     });
     await this.until("no TLS handshake", () => done);
+    this.phases.tlsMs = this.context.clock.monotonicMs() - startedMs;
     if (insecure) return;
     const certificate = secured.getPeerX509Certificate() ?? null;
     const failure = certificateFailure(secured, { certificate, name }, this.context.clock.now());

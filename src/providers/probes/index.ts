@@ -17,6 +17,8 @@ const LOADERS = {
   websocket: async () => (await import("./websocket.ts")).websocket,
   icmp: async () => (await import("./icmp.ts")).icmp,
   // Databases.
+  postgres: async () => (await import("./postgres.ts")).postgres,
+  mysql: async () => (await import("./mysql.ts")).mysql,
   redis: async () => (await import("./redis.ts")).redis,
   // Queues and their workers.
   // Browsers.
