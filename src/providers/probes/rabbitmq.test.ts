@@ -90,12 +90,20 @@ describe.skipIf(!canStart("rabbitmq"))("a RabbitMQ with an alarm, behind a line"
     expect((await probing(rabbitmq, at, { network })).failure?.message).toMatch(/low on memory/);
   });
 
+  test("is left with no connection of ours, though it does not read our end", async () => {
+    const count = (what: RegExp) => server.log().match(what)?.length ?? 0;
+    const opened = () => count(/authenticated and granted access/g);
+    expect(opened()).toBeGreaterThan(0);
+    const closed = () => count(/\[warning\].* closing AMQP connection .*, vhost: /g);
+    await expect.poll(() => opened() - closed(), { timeout: 10_000 }).toBe(0);
+  });
+
   test("tells its alarm by the management API too", async () => {
     const { host, port } = await line.reach(server.managementPort ?? 0);
     const management = `http://${host}:${port}/`;
     const asked = { url: `amqp://${at.host}:${at.port}`, management };
     // Without credentials only the API could say, and it asks for some.
-    expect(await classOf(asked, { network })).toBe("degraded status");
+    expect(await classOf(asked, { network })).toBe("degraded auth");
     const outcome = await probing(rabbitmq, { ...at, management }, { network });
     expect(outcome.failure?.message).toMatch(/memory/);
   });

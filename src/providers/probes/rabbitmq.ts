@@ -92,6 +92,8 @@ async function greeting(conversation: Conversation): Promise<Observed> {
   };
 }
 
+const HEARTBEAT_S = 1;
+
 type LogIn = { readonly username: string; readonly password: string; readonly observed: Observed };
 
 async function logIn(conversation: Conversation, { username, password, observed }: LogIn): Promise<void> {
@@ -106,8 +108,9 @@ async function logIn(conversation: Conversation, { username, password, observed 
   const awaited = "no answer to the user and password";
   const tune = await expectMethod(conversation, METHODS.tune, { awaited, observed });
   const [channels, frame] = [tune.uint16(), tune.uint32()];
-  // No heartbeats: the connection lives for less than one.
-  conversation.write(methodFrame(METHODS.tuneOk, uint16(channels), uint32(frame), uint16(0)));
+  // A broker with an alarm reads nothing more, not even our end: only by a heartbeat of its own that fails to be sent
+  // does it learn that we are gone. Without one, each attempt would leave it a connection until the alarm is over.
+  conversation.write(methodFrame(METHODS.tuneOk, uint16(channels), uint32(frame), uint16(HEARTBEAT_S)));
 }
 
 type Expected = { readonly awaited: string; readonly observed: Observed };
@@ -173,5 +176,7 @@ async function askAlarms(base: string, { username, password }: Endpoint, context
   if (status === "up" || failure === undefined) return null;
   if (observed?.status === 503)
     return { class: "overloaded", message: "A node of the cluster has a memory or disk alarm." } as const;
+  if (observed?.status === 401)
+    return { class: "auth", message: "The management API does not take this user and password." } as const;
   return { class: failure.class, message: `The management API: ${failure.message}` };
 }
