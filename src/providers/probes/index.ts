@@ -18,6 +18,7 @@ const LOADERS = {
   icmp: async () => (await import("./icmp.ts")).icmp,
   // Databases.
   redis: async () => (await import("./redis.ts")).redis,
+  mongodb: async () => (await import("./mongodb.ts")).mongodb,
   rabbitmq: async () => (await import("./rabbitmq.ts")).rabbitmq,
   // Queues and their workers.
   // Browsers.
