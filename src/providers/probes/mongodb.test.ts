@@ -1,5 +1,9 @@
+import { once } from "node:events";
+import { type AddressInfo, connect } from "node:net";
+import tls from "node:tls";
 import { MongoClient } from "mongodb";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { makeCertificates } from "../../../test/support/certificates.ts";
 import { type MongodbDouble, startMongodbDouble } from "../../../test/support/mongodb-double.ts";
 import { freePort, openSockets, probing, rawServer } from "../../../test/support/probing.ts";
 import { mongodb } from "./mongodb.ts";
@@ -92,6 +96,24 @@ describe("with credentials", () => {
   test("is reached by its name too", async () => {
     const { asUser } = await start({ hello: PRIMARY });
     expect(await classOf({ ...asUser, host: "db.localhost" })).toBe("up");
+  });
+
+  test("over TLS the driver verifies as we do", async () => {
+    const { ca, good } = await makeCertificates();
+    const { asUser } = await start({ hello: PRIMARY });
+    const front = tls.createServer({ key: good.key, cert: good.cert }, (secure) => {
+      const plain = connect(asUser.port, "127.0.0.1");
+      secure.on("error", () => plain.destroy()).on("close", () => plain.destroy());
+      plain.on("error", () => secure.destroy()).on("close", () => secure.destroy());
+      secure.pipe(plain).pipe(secure);
+    });
+    await once(front.listen(0, "127.0.0.1"), "listening");
+    onTestFinished(() => void front.close());
+    const { port } = front.address() as AddressInfo;
+    const url = `mongodb://user:secret@localhost:${port}/?tls=true`;
+    expect(await classOf({ url, tls: { ca } })).toBe("up");
+    expect(await classOf({ url })).toBe("down certificate");
+    expect(await classOf({ url, tls: { insecure: true } })).toBe("up");
   });
 
   test("a user who may not ask for the status has seen enough", async () => {

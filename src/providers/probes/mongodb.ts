@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Failure, Outcome } from "../../checks/model.ts";
 import { defineProbe, type ProbeContext } from "../../checks/probe-kind.ts";
 import { hostAndPort } from "./connect.ts";
+import { connectionFailure } from "./connection-failure.ts";
 import { converse, Ended, type Observed } from "./conversation.ts";
 import {
   checkEndpoint,
@@ -58,7 +59,7 @@ export const mongodb = defineProbe<MongodbSettings>({
       const asked = { endpoint, username, password, leftMs, isInSet: hello.setName !== undefined };
       judged = await logIn(asked, context).then(
         (told) => judgeTold(told, { hello, where: hostAndPort(endpoint), given, unwell }),
-        (error: unknown) => failed(error, observedOf(hello)),
+        (error: unknown) => failed(error, hostAndPort(endpoint), observedOf(hello)),
       );
     }
     const absent = greeted.find((each) => each.hello === null)?.outcome.failure;
@@ -201,7 +202,7 @@ function missingMember(failure: Failure): Failure {
   return { class: "missing", message: `A member of the set cannot be asked: ${failure.message}` };
 }
 
-function failed(error: unknown, observed: Observed): Outcome {
-  if (error instanceof Ended) return { status: "down", failure: error.failure, observed };
-  throw error;
+function failed(error: unknown, where: string, observed: Observed): Outcome {
+  const failure = error instanceof Ended ? error.failure : connectionFailure(error, where, "open");
+  return { status: "down", failure, observed };
 }

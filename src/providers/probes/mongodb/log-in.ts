@@ -30,8 +30,6 @@ export async function logIn(asked: LogIn, context: ProbeContext): Promise<Told> 
   const { MongoClient } = await import("mongodb");
   const { endpoint, leftMs } = asked;
   const where = hostAndPort(endpoint);
-  // The driver never looks up a literal, so the guard would not see it.
-  await guardedLookup(endpoint.host, context.network);
   const client = new MongoClient(`mongodb://${where}`, optionsOf(asked, context));
   const ended = Promise.withResolvers<never>();
   ended.promise.catch(() => {});
@@ -46,6 +44,8 @@ export async function logIn(asked: LogIn, context: ProbeContext): Promise<Told> 
       throw error;
     });
   try {
+    // The driver never looks up a literal, so the guard would not see it.
+    await Promise.race([guardedLookup(endpoint.host, context.network), ended.promise]);
     await ask({ ping: 1 });
     const server = await askIfAllowed({ serverStatus: 1, ...LEFT_OUT });
     const set = asked.isInSet ? await askIfAllowed({ replSetGetStatus: 1 }) : null;

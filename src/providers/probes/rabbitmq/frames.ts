@@ -1,4 +1,4 @@
-/** The frames, methods and tables of AMQP 0-9-1 that opening a connection needs. Source: amqp0-9-1.xml and its errata. */
+/** The frames, methods and tables of AMQP 0-9-1 that opening a connection needs. Source: amqp0-9-1.xml, errata. */
 
 export const PROTOCOL_HEADER = Buffer.from("AMQP\0\0\u0009\u0001", "latin1");
 
@@ -134,7 +134,7 @@ export class Arguments {
     return this.next(this.uint32()).toString();
   }
 
-  /** The texts of a table by their names; those of the tables within as `within.name`. What is no text is passed over. */
+  /** The texts of a table by their names; those of a table within as `within.name`. Others are passed over. */
   texts(prefix = "", into = new Map<string, string>()): Map<string, string> {
     const end = this.uint32() + this.at;
     while (this.at < end) {
