@@ -20,6 +20,8 @@ const LOADERS = {
   postgres: async () => (await import("./postgres.ts")).postgres,
   mysql: async () => (await import("./mysql.ts")).mysql,
   redis: async () => (await import("./redis.ts")).redis,
+  mongodb: async () => (await import("./mongodb.ts")).mongodb,
+  rabbitmq: async () => (await import("./rabbitmq.ts")).rabbitmq,
   // Queues and their workers.
   // Browsers.
   // Vendors and heartbeats.
