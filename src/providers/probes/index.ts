@@ -19,6 +19,7 @@ const LOADERS = {
   // Databases.
   redis: async () => (await import("./redis.ts")).redis,
   // Queues and their workers.
+  bullmq: async () => (await import("./bullmq.ts")).bullmq,
   // Browsers.
   // Vendors and heartbeats.
   // The prober's own machine.
