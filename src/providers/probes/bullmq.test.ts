@@ -118,7 +118,10 @@ real("a job whose worker died is stalled; one at work is not", async () => {
   onTestFinished(() => release());
   await queue.add("a", {});
   const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
-  const work = () => (begin(), never);
+  const work = () => {
+    begin();
+    return never;
+  };
   const worker = await makeWorker("stalling", work, { lockDuration: 400 });
   await begun;
   expect(await verdictOf("stalling", { maxStalled: 0 })).toBe("up");

@@ -20,6 +20,7 @@ const LOADERS = {
   redis: async () => (await import("./redis.ts")).redis,
   // Queues and their workers.
   bullmq: async () => (await import("./bullmq.ts")).bullmq,
+  "pg-boss": async () => (await import("./pg-boss.ts")).pgBoss,
   // Browsers.
   // Vendors and heartbeats.
   // The prober's own machine.
