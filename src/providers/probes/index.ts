@@ -21,6 +21,7 @@ const LOADERS = {
   // Queues and their workers.
   bullmq: async () => (await import("./bullmq.ts")).bullmq,
   "pg-boss": async () => (await import("./pg-boss.ts")).pgBoss,
+  "graphile-worker": async () => (await import("./graphile-worker.ts")).graphileWorker,
   // Browsers.
   // Vendors and heartbeats.
   // The prober's own machine.
