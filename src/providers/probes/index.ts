@@ -23,6 +23,9 @@ const LOADERS = {
   mongodb: async () => (await import("./mongodb.ts")).mongodb,
   rabbitmq: async () => (await import("./rabbitmq.ts")).rabbitmq,
   // Queues and their workers.
+  bullmq: async () => (await import("./bullmq.ts")).bullmq,
+  "pg-boss": async () => (await import("./pg-boss.ts")).pgBoss,
+  "graphile-worker": async () => (await import("./graphile-worker.ts")).graphileWorker,
   // Browsers.
   // Vendors and heartbeats.
   heartbeat: async () => (await import("./heartbeat.ts")).heartbeat,

@@ -5,7 +5,7 @@ import { hostAndPort } from "./connect.ts";
 import { type Conversation, converse, Ended, type Observed } from "./conversation.ts";
 import { checkEndpoint, type Endpoint, endpointFields, endpointOf, type Scheme } from "./endpoint.ts";
 
-const SCHEME: Scheme = {
+export const REDIS: Scheme = {
   protocols: { "redis:": { tls: false, port: 6379 }, "rediss:": { tls: true, port: 6379 } },
   plain: "redis:",
 };
@@ -19,7 +19,7 @@ const settings = z
     /** Connected replicas that a master must have. */
     replicas: z.int().min(0).max(1_000).default(0),
   })
-  .superRefine(checkEndpoint(SCHEME));
+  .superRefine(checkEndpoint(REDIS));
 
 type RedisSettings = z.infer<typeof settings>;
 
@@ -27,10 +27,10 @@ type RedisSettings = z.infer<typeof settings>;
 export const redis = defineProbe<RedisSettings>({
   type: "redis",
   settings,
-  subject: (given) => `redis://${hostAndPort(endpointOf(given, SCHEME))}`,
-  host: (given) => endpointOf(given, SCHEME).host,
+  subject: (given) => `redis://${hostAndPort(endpointOf(given, REDIS))}`,
+  host: (given) => endpointOf(given, REDIS).host,
   run: (given, context) => {
-    const endpoint = endpointOf(given, SCHEME);
+    const endpoint = endpointOf(given, REDIS);
     return converse(endpoint, context, (conversation) => ask(conversation, endpoint, given));
   },
 });
@@ -77,7 +77,7 @@ const REFUSALS: readonly (readonly [RegExp, Failure["class"], string])[] = [
   [/^DENIED/, "auth", "is in protected mode: it has no password, and answers its own machine only"],
 ];
 
-function refusal(where: string, error: string, asked: string): Failure {
+export function refusal(where: string, error: string, asked: string): Failure {
   const known = REFUSALS.find(([pattern]) => pattern.test(error));
   if (known !== undefined) return { class: known[1], message: `${where} ${known[2]}.` };
   return { class: "status", message: `${where} answers ${asked} with the error ${error.split(" ")[0]}.` };
@@ -131,7 +131,7 @@ function fieldsOf(info: string): Map<string, string> {
 }
 
 /** As a list of texts that may hold anything. */
-function command(...words: readonly string[]): string {
+export function command(...words: readonly string[]): string {
   return `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join("")}`;
 }
 
