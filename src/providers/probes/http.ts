@@ -1,10 +1,8 @@
-import type { X509Certificate } from "node:crypto";
 import type { Failure, Outcome, Phases } from "../../checks/model.ts";
 import { defineProbe, type NetworkPolicy, type ProbeContext } from "../../checks/probe-kind.ts";
-import { headersParser } from "../../foundation/http1/answer-headers.ts";
-import { type Asked, type Exchanged, exchange } from "../../foundation/http1/exchange.ts";
-import { connect, hostAndPort, isConnected, type Target } from "./connect.ts";
-import { connectionFailure, timedOut } from "./connection-failure.ts";
+import type { Asked } from "../../foundation/http1/exchange.ts";
+import { hostAndPort, type Target } from "./connect.ts";
+import { type Answer, askOnce, isAnswer } from "./http/ask.ts";
 import { type Expectations, headerOf, prepareExpectations, unmet } from "./http/expectations.ts";
 import { type Hop, headOf, redirected } from "./http/hop.ts";
 import { type HttpSettings, httpSettings } from "./http/settings.ts";
@@ -26,8 +24,8 @@ export const http = defineProbe<HttpSettings>({
     const seen = new Set<string>();
     let before = NO_PHASES;
     for (let redirects = 0; ; redirects++) {
-      const answer = await request(step, plan, context);
-      if (!("head" in answer)) return { ...answer, phases: sum(before, answer.phases) };
+      const answer = await request(step, context);
+      if (!isAnswer(answer)) return { ...answer, phases: sum(before, answer.phases) };
       before = sum(before, answer.phases);
       const next =
         settings.follow === 0 ? null : redirected(step.hop, answer.head.status, locationOf(answer));
@@ -79,60 +77,12 @@ function toRequest(hop: Hop, { settings, expected, origin }: Omit<Plan, "first">
   };
 }
 
-type Answer = {
-  readonly head: NonNullable<Exchanged["head"]>;
-  readonly body: Buffer;
-  readonly bytes: number;
-  readonly phases: Phases;
-  readonly address: string;
-  readonly certificate: X509Certificate | null;
-};
-
-const parseHeaders = headersParser([]);
 /** An address of ours may redirect to one that is not; that one is guarded like any other. */
 const PUBLIC_ONLY: NetworkPolicy = { allowNetworks: [] };
 
-async function request(
-  { target, asked, isOwn }: Request,
-  plan: Plan,
-  context: ProbeContext,
-): Promise<Answer | Outcome> {
+function request({ target, asked, isOwn }: Request, context: ProbeContext): Promise<Answer | Outcome> {
   const network = context.network ?? (isOwn ? null : PUBLIC_ONLY);
-  const startedMs = context.clock.monotonicMs();
-  const connected = await connect(target, network === context.network ? context : { ...context, network });
-  if (!isConnected(connected)) return connected;
-  const { socket, address, certificate } = connected;
-  const { signal, clock } = context;
-  const got = await exchange(socket, asked, { signal, clock, parseHeaders });
-  const { firstByteMs, transferMs } = got;
-  const phases =
-    firstByteMs === null || transferMs === null
-      ? connected.phases
-      : { ...connected.phases, firstByteMs, transferMs };
-  if (got.end === "whole" && got.head !== null)
-    return { head: got.head, body: got.body, bytes: got.bytes, phases, address, certificate };
-  const failure = cutShort(got, hostAndPort(target), plan.settings.maxBytes, clock.monotonicMs() - startedMs);
-  return down(failure, phases, { address, ...(got.head === null ? {} : { status: got.head.status }) });
-}
-
-function cutShort(got: Exchanged, where: string, maxBytes: number, elapsedMs: number): Failure {
-  const { end, head, bytes, error, firstByteMs } = got;
-  const received = head === null ? "before its head was whole" : `after ${bytes} bytes of its body`;
-  const how = head === null || head.length < 0 ? received : `${received}, of ${head.length}`;
-  if (end === "too_large")
-    return { class: "too_large", message: `${where}: the answer is larger than ${maxBytes} bytes.` };
-  if (end === "malformed")
-    return { class: "protocol", message: `${where}: what it answers is no HTTP/1.1: ${error?.message}.` };
-  if (end === "aborted" && firstByteMs === null)
-    return timedOut(where, elapsedMs, "connected, and no answer");
-  if (end === "aborted") {
-    const began = `it began ${Math.round(firstByteMs ?? 0)} ms after the request, and stopped ${how}`;
-    return timedOut(where, elapsedMs, `no whole answer (${began})`);
-  }
-  if (end === "broken" && firstByteMs === null) return connectionFailure(error, where, "open");
-  const began =
-    firstByteMs === null ? "closed the connection without an answer" : `cut its answer off ${how}`;
-  return { class: "reset", message: `${where} ${began}.` };
+  return askOnce(target, asked, network === context.network ? context : { ...context, network });
 }
 
 function verdict(

@@ -20,6 +20,7 @@ const LOADERS = {
   redis: async () => (await import("./redis.ts")).redis,
   // Queues and their workers.
   // Browsers.
+  browserbase: async () => (await import("./browserbase.ts")).browserbase,
   // Vendors and heartbeats.
   // The prober's own machine.
 } satisfies Loaders;
