@@ -23,6 +23,7 @@ const LOADERS = {
   browserbase: async () => (await import("./browserbase.ts")).browserbase,
   // Vendors and heartbeats.
   // The prober's own machine.
+  docker: async () => (await import("./docker.ts")).docker,
   command: async () => (await import("./command.ts")).command,
 } satisfies Loaders;
 
