@@ -21,6 +21,7 @@ const LOADERS = {
   // Queues and their workers.
   // Browsers.
   browserbase: async () => (await import("./browserbase.ts")).browserbase,
+  cdp: async () => (await import("./cdp.ts")).cdp,
   // Vendors and heartbeats.
   // The prober's own machine.
   docker: async () => (await import("./docker.ts")).docker,
