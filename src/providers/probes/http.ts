@@ -1,10 +1,8 @@
-import type { X509Certificate } from "node:crypto";
 import type { Failure, Outcome, Phases } from "../../checks/model.ts";
 import { defineProbe, type NetworkPolicy, type ProbeContext } from "../../checks/probe-kind.ts";
-import { headersParser } from "../../foundation/http1/answer-headers.ts";
-import { type Asked, type Exchanged, exchange } from "../../foundation/http1/exchange.ts";
-import { connect, hostAndPort, isConnected, type Target } from "./connect.ts";
-import { connectionFailure, timedOut } from "./connection-failure.ts";
+import type { Asked } from "../../foundation/http1/exchange.ts";
+import { hostAndPort, type Target } from "./connect.ts";
+import { type Answer, askOnce, isAnswer } from "./http/ask.ts";
 import { type Expectations, headerOf, prepareExpectations, unmet } from "./http/expectations.ts";
 import { type Hop, headOf, redirected } from "./http/hop.ts";
 import { type HttpSettings, httpSettings } from "./http/settings.ts";
@@ -26,8 +24,8 @@ export const http = defineProbe<HttpSettings>({
     const seen = new Set<string>();
     let before = NO_PHASES;
     for (let redirects = 0; ; redirects++) {
-      const answer = await request(step, plan, context);
-      if (!("head" in answer)) return { ...answer, phases: sum(before, answer.phases) };
+      const answer = await request(step, context);
+      if (!isAnswer(answer)) return { ...answer, phases: sum(before, answer.phases) };
       before = sum(before, answer.phases);
       const next =
         settings.follow === 0 ? null : redirected(step.hop, answer.head.status, locationOf(answer));
@@ -79,25 +77,12 @@ function toRequest(hop: Hop, { settings, expected, origin }: Omit<Plan, "first">
   };
 }
 
-type Answer = {
-  readonly head: NonNullable<Exchanged["head"]>;
-  readonly body: Buffer;
-  readonly bytes: number;
-  readonly phases: Phases;
-  readonly address: string;
-  readonly certificate: X509Certificate | null;
-};
-
-const parseHeaders = headersParser([]);
 /** An address of ours may redirect to one that is not; that one is guarded like any other. */
 const PUBLIC_ONLY: NetworkPolicy = { allowNetworks: [] };
 
-async function request(
-  { target, asked, isOwn }: Request,
-  plan: Plan,
-  context: ProbeContext,
-): Promise<Answer | Outcome> {
+function request({ target, asked, isOwn }: Request, context: ProbeContext): Promise<Answer | Outcome> {
   const network = context.network ?? (isOwn ? null : PUBLIC_ONLY);
+<<<<<<< HEAD
   const startedMs = context.clock.monotonicMs();
   const within = network === context.network ? context : { ...context, network };
   const connected = await connect({ ...target, isHttp: true }, within);
@@ -134,6 +119,9 @@ function cutShort(got: Exchanged, where: string, maxBytes: number, elapsedMs: nu
   const began =
     firstByteMs === null ? "closed the connection without an answer" : `cut its answer off ${how}`;
   return { class: "reset", message: `${where} ${began}.` };
+=======
+  return askOnce(target, asked, network === context.network ? context : { ...context, network });
+>>>>>>> pools
 }
 
 function verdict(

@@ -27,9 +27,13 @@ const LOADERS = {
   "pg-boss": async () => (await import("./pg-boss.ts")).pgBoss,
   "graphile-worker": async () => (await import("./graphile-worker.ts")).graphileWorker,
   // Browsers.
+  browserbase: async () => (await import("./browserbase.ts")).browserbase,
+  cdp: async () => (await import("./cdp.ts")).cdp,
   // Vendors and heartbeats.
   heartbeat: async () => (await import("./heartbeat.ts")).heartbeat,
   // The prober's own machine.
+  docker: async () => (await import("./docker.ts")).docker,
+  command: async () => (await import("./command.ts")).command,
 } satisfies Loaders;
 
 type Loaders = Partial<Record<ProbeType, () => Promise<ProbeKind>>>;
