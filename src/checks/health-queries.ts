@@ -1,21 +1,55 @@
 import { type QueryExecutorProvider, sql } from "kysely";
 import type { HealthRow } from "./health-body.ts";
-import type { FailureClass } from "./model.ts";
+import type { FailureClass, State } from "./model.ts";
 
-/** All checks that are run now, by name: only what everybody may see, for it is read every second. */
+type Cells = [
+  project: string,
+  environment: string,
+  name: string,
+  critical: boolean,
+  intervalMs: number,
+  timeoutMs: number,
+  state: State,
+  createdMs: number,
+  lastMs: number | null,
+  latencyMs: number | null,
+];
+
+/**
+ * All checks that are run now, by name: only what everybody may see, for it is read every second. As one value, which
+ * takes the event loop a fraction of the time that a thousand rows do.
+ */
 export async function readHealthRows(db: QueryExecutorProvider): Promise<HealthRow[]> {
-  const { rows } = await sql<HealthRow>`
-    select p.name as project, c.environment, c.name, c.policy -> 'critical' = 'true' as critical,
-      (c.policy -> 'intervalMs')::float8 as "intervalMs", (c.policy -> 'timeoutMs')::float8 as "timeoutMs",
-      coalesce(s.state, 'unknown') as state, c.created_at as "createdAt", l.last_at as "lastAt",
-      l.last_latency_ms as "lastLatencyMs"
+  const { rows } = await sql<{ all: Cells[] | null }>`
+    select json_agg(json_build_array(p.name, c.environment, c.name, c.policy -> 'critical' = 'true',
+      c.policy -> 'intervalMs', c.policy -> 'timeoutMs', coalesce(s.state, 'unknown'),
+      extract(epoch from c.created_at) * 1000, extract(epoch from l.last_at) * 1000, l.last_latency_ms)
+      order by p.name, c.environment, c.name) as all
     from checks c join projects p on p.id = c.project_id
       left join check_states s on s.check_id = c.id
       left join lateral (select last_at, last_latency_ms from check_locations
         where check_id = c.id order by last_at desc limit 1) l on true
-    where c.retired_at is null
-    order by p.name, c.environment, c.name`.execute(db);
-  return rows;
+    where c.retired_at is null`.execute(db);
+  return (rows[0]?.all ?? []).map(rowOf);
+}
+
+function rowOf(cells: Cells): HealthRow {
+  const [project, environment, name, critical, intervalMs, timeoutMs, state, createdMs, lastMs, latencyMs] =
+    cells;
+  const createdAt = new Date(createdMs);
+  const lastAt = lastMs === null ? null : new Date(lastMs);
+  const limits = { intervalMs, timeoutMs };
+  return {
+    project,
+    environment,
+    name,
+    critical,
+    ...limits,
+    state,
+    createdAt,
+    lastAt,
+    lastLatencyMs: latencyMs,
+  };
 }
 
 /** What those with a token see of a check, beside its row. */

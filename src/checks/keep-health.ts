@@ -6,6 +6,7 @@ import type { Log } from "../foundation/log.ts";
 import { type Answer, type Health, type HealthBody, jsonAnswer, sendAnswer } from "../health/index.ts";
 import { asHealthJson, type HealthRow, healthBody, type Service, serviceOf } from "./health-body.ts";
 import { readHealthRows, readProber } from "./health-queries.ts";
+import { prepareAnswers } from "./prepared-answers.ts";
 import type { CheckTables } from "./tables.ts";
 
 export type HealthBoard = {
@@ -30,45 +31,51 @@ const PATH = "/api/health";
 const REFRESH_MS = 1_000;
 /** However much changes, the table is not read more often. */
 const SHORTEST_MS = 100;
+/** A read that takes longer goes on, and the answers are made without it: a database that hangs must not stop time. */
+const LONGEST_READ_MS = 500;
 /** A prober reports every few seconds; one that did not for so long is gone. */
 const PROBER_SILENT_MS = 15_000;
-/** Forms of the question that are kept ready; those who ask make them up. */
-const MOST_PREPARED = 2_000;
 
 /**
  * Keeps the answer to `GET /api/health` ready: who asks causes neither a query nor the making of JSON. The rows are
- * read once a second, and at once when a state has changed; the answers are made when first asked for after that. While
- * the database is away the last rows go on ageing, until what they say is stale.
+ * read once a second, and at once when a state has changed; what was asked for lately is then made anew. While the
+ * database is away, or hangs, the last rows go on ageing, until what they say is stale.
  */
 export function keepHealth(deps: Deps): HealthBoard {
   const { clock, own } = deps;
   const closing = new AbortController();
   let rows: readonly HealthRow[] = [];
   let prober: Awaited<ReturnType<typeof readProber>> = null;
-  let prepared = new Map<string, Answer>();
+  const answers = prepareAnswers();
   let woken = Promise.withResolvers<void>();
   const body = (place?: Place): HealthBody | null => {
     const now = clock.now();
     if (place) return environmentBody(rows, place, now);
     return healthBody(allServices(own.read(), proberService(prober, now), rows, now), now);
   };
+  let reading: Promise<void> | null = null;
   const read = async () => {
     try {
       [rows, prober] = await Promise.all([readHealthRows(deps.db), readProber(deps.db)]);
     } catch (error) {
       deps.log.debug({ reason: messageOf(error) }, "the states of the checks cannot be read now");
     }
-    prepared = new Map();
+    reading = null;
+  };
+  const within = async (ms: number, event: Promise<void>) => {
+    const pause = new AbortController();
+    const ends = AbortSignal.any([pause.signal, closing.signal]);
+    await Promise.race([event, clock.sleep(ms, ends).catch(() => {})]);
+    pause.abort();
   };
   const loop = async () => {
     while (!closing.signal.aborted) {
       woken = Promise.withResolvers();
-      await read();
-      const pause = new AbortController();
-      const ends = AbortSignal.any([pause.signal, closing.signal]);
+      reading ??= read();
+      await within(LONGEST_READ_MS, reading);
+      await answers.refresh();
       await clock.sleep(SHORTEST_MS, closing.signal).catch(() => {});
-      await Promise.race([woken.promise, clock.sleep(REFRESH_MS - SHORTEST_MS, ends).catch(() => {})]);
-      pause.abort();
+      await within(REFRESH_MS - SHORTEST_MS, woken.promise);
     }
   };
   const running = loop();
@@ -80,10 +87,9 @@ export function keepHealth(deps: Deps): HealthBoard {
       // Those with a token are told more, and have to be asked who they are.
       if (request.headers.authorization !== undefined) return false;
       const form = request.headers.accept?.includes("application/health+json") ? "health+json" : "json";
-      const key = `${form} ${url}`;
-      const answer = prepared.get(key) ?? prepare(body, url, form);
+      const encoding = request.headers["accept-encoding"];
+      const answer = answers.answer(`${form} ${url}`, encoding, () => answerTo(body, url, form));
       if (answer === null) return false;
-      if (prepared.size < MOST_PREPARED) prepared.set(key, answer);
       sendAnswer(answer, request, response);
       return true;
     },
@@ -103,7 +109,7 @@ function isPlain(url: string): boolean {
 }
 
 /** Null: this cannot be answered from memory, so that it is looked at properly. */
-function prepare(body: HealthBoard["read"], url: string, form: string): Answer | null {
+function answerTo(body: HealthBoard["read"], url: string, form: string): Answer | null {
   const query = new URLSearchParams(url.slice(PATH.length));
   const [project, environment] = [query.get("project"), query.get("environment")];
   if ((project === null) !== (environment === null)) return null;
