@@ -72,15 +72,17 @@ function touches(a: Window, b: Window): boolean {
   return a.from < b.to && b.from < a.to;
 }
 
-/** Every state but "up" and "unknown" that is entered without reason. Flapping is shown as degraded, with reason. */
-function falseAlarms({ troubles, policy, fault }: Script, { transitions }: Played, state: string): number {
-  const margin = policy.intervalMs + policy.timeoutMs;
-  return transitions.filter(({ to, at }) => {
+/**
+ * Every trouble that is reported without one having been there between its beginning and its being written. Flapping
+ * is shown as degraded, with reason, until it has held still for ten minutes.
+ */
+function falseAlarms({ troubles, fault }: Script, { transitions }: Played, state: string): number {
+  const real = troubles.filter(({ truth }) => truth === state);
+  return transitions.filter(({ to, at, writtenAt }) => {
     if (to === "up" || to === "unknown") return false;
-    const near = troubles.filter(({ truth }) => truth === state);
     if (fault === "flapping" && to === "degraded")
-      return !near.some((one) => Math.abs(at - one.to) < 600_000);
-    return to !== state || !near.some((one) => at >= one.from && at < one.to + margin);
+      return !real.some((one) => Math.abs(at - one.to) < 600_000);
+    return to !== state || !real.some((one) => touches({ from: at, to: writtenAt }, one));
   }).length;
 }
 
