@@ -34,7 +34,7 @@ export function runVirtualDays(days: number, seed: number): Virtual {
   });
   const bound = POLICY.intervalMs + POLICY.timeoutMs + 50;
   const withinBound = scores.every(
-    ({ fault, detectionMs }) => (detectionMs?.max ?? 0) <= bound + (fault === "slow" ? POLICY.intervalMs : 0),
+    ({ fault, delaysMs }) => Math.max(0, ...delaysMs) <= bound + (fault === "slow" ? POLICY.intervalMs : 0),
   );
   return { scores, wrongDays, withinBound };
 }

@@ -17,7 +17,7 @@ export type Score = {
   readonly falseAlarms: number;
   readonly missed: number;
   /** From the first instant of a trouble to the event's being written. */
-  readonly detectionMs: ReturnType<typeof summary> | null;
+  readonly delaysMs: readonly number[];
   readonly unknownMs: number;
   readonly rounds: number;
 };
@@ -42,25 +42,38 @@ export function score(script: Script, played: Played, window: Window): Score {
     agreement: 1 - wrongMs / length,
     falseAlarms: falseAlarms(script, played, state),
     missed: truths.filter((trouble) => !reported.some((span) => touches(span, trouble))).length,
-    detectionMs: delays.length === 0 ? null : summary(delays),
+    delaysMs: delays,
     unknownMs: whole.unknownMs,
     rounds: played.rounds,
   };
 }
 
-/** One figure of all: shares as percentages with four decimals. */
-export function shown(of: Score): Record<string, unknown> {
+export function sumOf(scores: readonly Score[], read: (of: Score) => number): number {
+  return scores.reduce((sum, of) => sum + read(of), 0);
+}
+
+/** Of several together, as `Score.accuracy`. */
+export function accuracyOf(scores: readonly Score[]): number {
+  const trueMs = sumOf(scores, (of) => of.trueMs);
+  if (trueMs === 0) return sumOf(scores, (of) => of.accuracy) / scores.length;
+  return 1 - Math.abs(sumOf(scores, (of) => of.reportedMs) - trueMs) / trueMs;
+}
+
+/** Several as one, for people: shares as percentages with four decimals. */
+export function shown(scores: readonly Score[]): Record<string, unknown> {
   const percent = (share: number) => Math.round(share * 1e6) / 1e4;
+  const minutes = (read: (of: Score) => number) => round(sumOf(scores, read) / 60_000);
+  const delays = scores.flatMap(({ delaysMs }) => delaysMs);
   return {
-    troubles: of.troubles,
-    trueMinutes: round(of.trueMs / 60_000),
-    reportedMinutes: round(of.reportedMs / 60_000),
-    accuracyPercent: percent(of.accuracy),
-    agreementPercent: percent(of.agreement),
-    falseAlarms: of.falseAlarms,
-    missed: of.missed,
-    detectionMs: of.detectionMs,
-    unknownMinutes: round(of.unknownMs / 60_000),
+    troubles: sumOf(scores, (of) => of.troubles),
+    trueMinutes: minutes((of) => of.trueMs),
+    reportedMinutes: minutes((of) => of.reportedMs),
+    accuracyPercent: percent(accuracyOf(scores)),
+    agreementPercent: percent(sumOf(scores, (of) => of.agreement) / scores.length),
+    falseAlarms: sumOf(scores, (of) => of.falseAlarms),
+    missed: sumOf(scores, (of) => of.missed),
+    detectionMs: delays.length === 0 ? null : summary(delays),
+    unknownMinutes: minutes((of) => of.unknownMs),
   };
 }
 
@@ -72,15 +85,17 @@ function touches(a: Window, b: Window): boolean {
   return a.from < b.to && b.from < a.to;
 }
 
-/** Every state but "up" and "unknown" that is entered without reason. Flapping is shown as degraded, with reason. */
-function falseAlarms({ troubles, policy, fault }: Script, { transitions }: Played, state: string): number {
-  const margin = policy.intervalMs + policy.timeoutMs;
-  return transitions.filter(({ to, at }) => {
+/**
+ * Every trouble that is reported without one having been there between its beginning and its being written. Flapping
+ * is shown as degraded, with reason, until it has held still for ten minutes.
+ */
+function falseAlarms({ troubles, fault }: Script, { transitions }: Played, state: string): number {
+  const real = troubles.filter(({ truth }) => truth === state);
+  return transitions.filter(({ to, at, writtenAt }) => {
     if (to === "up" || to === "unknown") return false;
-    const near = troubles.filter(({ truth }) => truth === state);
     if (fault === "flapping" && to === "degraded")
-      return !near.some((one) => Math.abs(at - one.to) < 600_000);
-    return to !== state || !near.some((one) => at >= one.from && at < one.to + margin);
+      return !real.some((one) => Math.abs(at - one.to) < 600_000);
+    return to !== state || !real.some((one) => touches({ from: at, to: writtenAt }, one));
   }).length;
 }
 
