@@ -1,10 +1,6 @@
 import { DAY_MS, localTime, whenReached } from "../foundation/zone.ts";
 
-<<<<<<< HEAD
 /** A day of a zone's calendar, half-open, in ms since the epoch: 23 to 25 hours long, or what its zone makes of it. */
-=======
-/** A day of a zone's calendar, half-open, in ms since the epoch: 23, 24 or 25 hours, or what its zone makes of it. */
->>>>>>> uptime
 export type LocalDay = { readonly day: string; readonly from: number; readonly to: number };
 
 /** The day that an instant lies in. */

@@ -48,13 +48,8 @@ beforeAll(async () => {
     );
   }
   await query(
-<<<<<<< HEAD
     `insert into maintenance_windows
        (id, project_id, environment, checks, from_at, to_at, reason, actor_name, created_at)
-=======
-    `insert into maintenance_windows (id, project_id, environment, checks, from_at, to_at, reason, actor_name,
-       created_at)
->>>>>>> uptime
      values ('mnt_1', 'prj_1', 'production', '["chk_1"]', '2026-10-26T12:10Z', '2026-10-26T12:20Z', 'x', 'ann', $1)`,
     new Date(START),
   );

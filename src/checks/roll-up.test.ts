@@ -94,13 +94,8 @@ async function writeSpans(spans: readonly Span[]) {
 
 async function writeSamples(samples: readonly Sample[]) {
   await query(
-<<<<<<< HEAD
     `insert into check_samples
        (check_id, location, scheduled_at, started_at, late_ms, status, untrusted, latency_bucket)
-=======
-    `insert into check_samples (check_id, location, scheduled_at, started_at, late_ms, status, untrusted,
-       latency_bucket)
->>>>>>> uptime
      select $1, s.location, s.at, s.at, 0, s.status, s.untrusted, s.bucket from jsonb_to_recordset($2)
        as s (at timestamptz, location text, status text, untrusted text, bucket smallint)
      on conflict do nothing`,

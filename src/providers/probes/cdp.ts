@@ -72,7 +72,7 @@ async function converse(url: URL, settings: CdpSettings, context: ProbeContext):
     port: Number(url.port || (isSecure ? 443 : 80)),
     tls: isSecure ? { ca, insecure, alpn: ["http/1.1"] } : null,
   };
-  const connected = await connect(target, context);
+  const connected = await connect({ ...target, isHttp: true }, context);
   if (!isConnected(connected)) return connected;
   const devtools = new Devtools(connected.socket, hostAndPort(target), context);
   const startedMs = context.clock.monotonicMs();
