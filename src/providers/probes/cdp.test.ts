@@ -34,14 +34,18 @@ describe.skipIf(!canStart("chromium"))("a real Chromium", () => {
     site.close();
     await browser.stop();
   });
-  const look = (more: object = {}, options = {}) => probing(cdp, { url, ...more }, { timeoutMs: 20_000, ...options });
+  const look = (more: object = {}, options = {}) =>
+    probing(cdp, { url, ...more }, { timeoutMs: 20_000, ...options });
   const pages = async () => {
     const listed = (await (await fetch(`${url}/json/list`)).json()) as { type: string; url: string }[];
     return listed.filter(({ type }) => type === "page").length;
   };
 
   test("it says its version, at its HTTP address and at its WebSocket's", async () => {
-    const seen = { status: "up", observed: { browser: expect.stringMatching(/Chrome\/\d+/), protocol: "1.3" } };
+    const seen = {
+      status: "up",
+      observed: { browser: expect.stringMatching(/Chrome\/\d+/), protocol: "1.3" },
+    };
     expect(await look()).toMatchObject(seen);
     const version = (await (await fetch(`${url}/json/version`)).json()) as { webSocketDebuggerUrl: string };
     expect(await look({ url: version.webSocketDebuggerUrl })).toMatchObject(seen);
@@ -54,8 +58,12 @@ describe.skipIf(!canStart("chromium"))("a real Chromium", () => {
     const rendered = await look({ page: `${siteUrl}/`, contains: "made by a script" });
     expect(rendered).toMatchObject({ status: "up", observed: { pageStatus: 200 } });
     expect(rendered.observed?.pageBytes).toBeGreaterThan(100);
-    expect(await look({ page: "data:text/html,<p>hello", contains: "hello" })).toMatchObject({ status: "up" });
-    expect(await look({ page: `${siteUrl}/`, contains: "not there" })).toMatchObject(failed("assertion", /not there/));
+    expect(await look({ page: "data:text/html,<p>hello", contains: "hello" })).toMatchObject({
+      status: "up",
+    });
+    expect(await look({ page: `${siteUrl}/`, contains: "not there" })).toMatchObject(
+      failed("assertion", /not there/),
+    );
     expect(await look({ page: `${siteUrl}/missing` })).toMatchObject(failed("assertion", /status 404/));
     const closed = `http://127.0.0.1:${await freePort()}/`;
     expect(await look({ page: closed })).toMatchObject(failed("assertion", /ERR_CONNECTION_REFUSED/));
