@@ -13,19 +13,25 @@ const failed = (name: string, message: RegExp) => ({
   failure: { class: name, message: expect.stringMatching(message) },
 });
 
+const showPage: http.RequestListener = (request, response) => {
+  if (request.url === "/hangs") return;
+  response.writeHead(request.url === "/missing" ? 404 : 200, { "content-type": "text/html" });
+  response.end("<body><script>document.body.append('made by ' + 'a script')</script></body>");
+};
+
+async function openPages(url: string): Promise<number> {
+  const listed = (await (await fetch(`${url}/json/list`)).json()) as { type: string; url: string }[];
+  return listed.filter(({ type }) => type === "page").length;
+}
+
 describe.skipIf(!canStart("chromium"))("a real Chromium", () => {
   let browser: Service;
   let url: string;
-  let site: http.Server;
+  const site = http.createServer(showPage);
   let siteUrl: string;
   beforeAll(async () => {
     browser = await startChromium();
     url = `http://127.0.0.1:${browser.port}`;
-    site = http.createServer((request, response) => {
-      if (request.url === "/hangs") return;
-      response.writeHead(request.url === "/missing" ? 404 : 200, { "content-type": "text/html" });
-      response.end("<body><script>document.body.append('made by ' + 'a script')</script></body>");
-    });
     await once(site.listen(0, "127.0.0.1"), "listening");
     siteUrl = `http://127.0.0.1:${(site.address() as AddressInfo).port}`;
   }, 60_000);
@@ -36,10 +42,7 @@ describe.skipIf(!canStart("chromium"))("a real Chromium", () => {
   });
   const look = (more: object = {}, options = {}) =>
     probing(cdp, { url, ...more }, { timeoutMs: 20_000, ...options });
-  const pages = async () => {
-    const listed = (await (await fetch(`${url}/json/list`)).json()) as { type: string; url: string }[];
-    return listed.filter(({ type }) => type === "page").length;
-  };
+  const pages = () => openPages(url);
 
   test("it says its version, at its HTTP address and at its WebSocket's", async () => {
     const seen = {

@@ -82,46 +82,7 @@ const PUBLIC_ONLY: NetworkPolicy = { allowNetworks: [] };
 
 function request({ target, asked, isOwn }: Request, context: ProbeContext): Promise<Answer | Outcome> {
   const network = context.network ?? (isOwn ? null : PUBLIC_ONLY);
-<<<<<<< HEAD
-  const startedMs = context.clock.monotonicMs();
-  const within = network === context.network ? context : { ...context, network };
-  const connected = await connect({ ...target, isHttp: true }, within);
-  if (!isConnected(connected)) return connected;
-  const { socket, address, certificate } = connected;
-  const { signal, clock } = context;
-  const got = await exchange(socket, asked, { signal, clock, parseHeaders });
-  const { firstByteMs, transferMs } = got;
-  const phases =
-    firstByteMs === null || transferMs === null
-      ? connected.phases
-      : { ...connected.phases, firstByteMs, transferMs };
-  if (got.end === "whole" && got.head !== null)
-    return { head: got.head, body: got.body, bytes: got.bytes, phases, address, certificate };
-  const failure = cutShort(got, hostAndPort(target), plan.settings.maxBytes, clock.monotonicMs() - startedMs);
-  return down(failure, phases, { address, ...(got.head === null ? {} : { status: got.head.status }) });
-}
-
-function cutShort(got: Exchanged, where: string, maxBytes: number, elapsedMs: number): Failure {
-  const { end, head, bytes, error, firstByteMs } = got;
-  const received = head === null ? "before its head was whole" : `after ${bytes} bytes of its body`;
-  const how = head === null || head.length < 0 ? received : `${received}, of ${head.length}`;
-  if (end === "too_large")
-    return { class: "too_large", message: `${where}: the answer is larger than ${maxBytes} bytes.` };
-  if (end === "malformed")
-    return { class: "protocol", message: `${where}: what it answers is no HTTP/1.1: ${error?.message}.` };
-  if (end === "aborted" && firstByteMs === null)
-    return timedOut(where, elapsedMs, "connected, and no answer");
-  if (end === "aborted") {
-    const began = `it began ${Math.round(firstByteMs ?? 0)} ms after the request, and stopped ${how}`;
-    return timedOut(where, elapsedMs, `no whole answer (${began})`);
-  }
-  if (end === "broken" && firstByteMs === null) return connectionFailure(error, where, "open");
-  const began =
-    firstByteMs === null ? "closed the connection without an answer" : `cut its answer off ${how}`;
-  return { class: "reset", message: `${where} ${began}.` };
-=======
   return askOnce(target, asked, network === context.network ? context : { ...context, network });
->>>>>>> pools
 }
 
 function verdict(

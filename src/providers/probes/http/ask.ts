@@ -26,7 +26,7 @@ export async function askOnce(
   context: ProbeContext,
 ): Promise<Answer | Outcome> {
   const startedMs = context.clock.monotonicMs();
-  const connected = await connect(target, context);
+  const connected = await connect({ ...target, isHttp: true }, context);
   if (!isConnected(connected)) return connected;
   return await askOver(connected, asked, { where: hostAndPort(target), startedMs, context });
 }
