@@ -20,6 +20,7 @@ const MAY: Readonly<Record<string, string>> = {
   "src/providers/target/vercel-client.ts": "the address is Vercel's or the dock's, from the environment",
   "src/prober/connectivity.ts": "canaries are the operator's, from the environment",
   "src/providers/probes/conversation.ts": "TLS on a socket that is guarded already",
+  "src/providers/probes/docker.ts": "a Unix socket that an administrator named; TCP goes through connect.ts",
   "src/providers/probes/grpc.ts": "HTTP/2 on a socket that is guarded already",
   "src/cli/client/transport.ts": "the CLI, on its user's own machine",
   "src/cli/commands/gateway-reload.ts": "a socket of this installation",

@@ -23,16 +23,13 @@ export async function browserbaseDouble(
     sessions.push(session);
     return session;
   };
-  const project = (id: string) => {
-    const at = "2026-01-01T00:00:00.000Z";
-    const times = { createdAt: at, updatedAt: at, defaultTimeout: 900 };
-    return { id, name: id, ownerId: "owner_1", concurrency, ...times };
-  };
   const answer = (method: string, url: URL, body: Record<string, string>): [number, unknown] => {
     const [, , kind, id] = url.pathname.split("/");
     const status = url.searchParams.get("status");
-    if (kind === "projects" && id === undefined) return [200, projects.map(project)];
-    if (kind === "projects" && id !== undefined && projects.includes(id)) return [200, project(id)];
+    if (kind === "projects" && id === undefined)
+      return [200, projects.map((each) => project(each, concurrency))];
+    if (kind === "projects" && id !== undefined && projects.includes(id))
+      return [200, project(id, concurrency)];
     if (kind !== "sessions") return [404, problem(404, "Not Found")];
     if (method === "GET" && id === undefined)
       return [200, sessions.filter((each) => status === null || each.status === status).toReversed()];
@@ -62,15 +59,7 @@ export async function browserbaseDouble(
     response.end(failing?.body ?? JSON.stringify(value));
   };
   const server = options.tls ? https.createServer(options.tls, handle) : http.createServer(handle);
-  const open = new Set<object>();
-  const changes = new EventEmitter();
-  server.on("connection", (socket) => {
-    open.add(socket);
-    socket.on("close", () => {
-      open.delete(socket);
-      changes.emit("change");
-    });
-  });
+  const idle = untilIdle(server);
   await once(server.listen(0, "127.0.0.1"), "listening");
   const { port } = server.address() as AddressInfo;
   return {
@@ -78,9 +67,7 @@ export async function browserbaseDouble(
     state,
     add,
     /** Resolves once no connection is open. */
-    idle: async () => {
-      while (open.size > 0) await once(changes, "change");
-    },
+    idle,
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections();
       await new Promise((closed) => server.close(closed));
@@ -90,4 +77,24 @@ export async function browserbaseDouble(
 
 function problem(statusCode: number, error: string) {
   return { statusCode, error, message: error };
+}
+
+function project(id: string, concurrency: number) {
+  const at = "2026-01-01T00:00:00.000Z";
+  return { id, name: id, ownerId: "owner_1", concurrency, createdAt: at, updatedAt: at, defaultTimeout: 900 };
+}
+
+function untilIdle(server: http.Server | https.Server): () => Promise<void> {
+  const open = new Set<object>();
+  const changes = new EventEmitter();
+  server.on("connection", (socket) => {
+    open.add(socket);
+    socket.on("close", () => {
+      open.delete(socket);
+      changes.emit("change");
+    });
+  });
+  return async () => {
+    while (open.size > 0) await once(changes, "change");
+  };
 }

@@ -13,19 +13,25 @@ const failed = (name: string, message: RegExp) => ({
   failure: { class: name, message: expect.stringMatching(message) },
 });
 
+const showPage: http.RequestListener = (request, response) => {
+  if (request.url === "/hangs") return;
+  response.writeHead(request.url === "/missing" ? 404 : 200, { "content-type": "text/html" });
+  response.end("<body><script>document.body.append('made by ' + 'a script')</script></body>");
+};
+
+async function openPages(url: string): Promise<number> {
+  const listed = (await (await fetch(`${url}/json/list`)).json()) as { type: string; url: string }[];
+  return listed.filter(({ type }) => type === "page").length;
+}
+
 describe.skipIf(!canStart("chromium"))("a real Chromium", () => {
   let browser: Service;
   let url: string;
-  let site: http.Server;
+  const site = http.createServer(showPage);
   let siteUrl: string;
   beforeAll(async () => {
     browser = await startChromium();
     url = `http://127.0.0.1:${browser.port}`;
-    site = http.createServer((request, response) => {
-      if (request.url === "/hangs") return;
-      response.writeHead(request.url === "/missing" ? 404 : 200, { "content-type": "text/html" });
-      response.end("<body><script>document.body.append('made by ' + 'a script')</script></body>");
-    });
     await once(site.listen(0, "127.0.0.1"), "listening");
     siteUrl = `http://127.0.0.1:${(site.address() as AddressInfo).port}`;
   }, 60_000);
@@ -34,14 +40,15 @@ describe.skipIf(!canStart("chromium"))("a real Chromium", () => {
     site.close();
     await browser.stop();
   });
-  const look = (more: object = {}, options = {}) => probing(cdp, { url, ...more }, { timeoutMs: 20_000, ...options });
-  const pages = async () => {
-    const listed = (await (await fetch(`${url}/json/list`)).json()) as { type: string; url: string }[];
-    return listed.filter(({ type }) => type === "page").length;
-  };
+  const look = (more: object = {}, options = {}) =>
+    probing(cdp, { url, ...more }, { timeoutMs: 20_000, ...options });
+  const pages = () => openPages(url);
 
   test("it says its version, at its HTTP address and at its WebSocket's", async () => {
-    const seen = { status: "up", observed: { browser: expect.stringMatching(/Chrome\/\d+/), protocol: "1.3" } };
+    const seen = {
+      status: "up",
+      observed: { browser: expect.stringMatching(/Chrome\/\d+/), protocol: "1.3" },
+    };
     expect(await look()).toMatchObject(seen);
     const version = (await (await fetch(`${url}/json/version`)).json()) as { webSocketDebuggerUrl: string };
     expect(await look({ url: version.webSocketDebuggerUrl })).toMatchObject(seen);
@@ -54,8 +61,12 @@ describe.skipIf(!canStart("chromium"))("a real Chromium", () => {
     const rendered = await look({ page: `${siteUrl}/`, contains: "made by a script" });
     expect(rendered).toMatchObject({ status: "up", observed: { pageStatus: 200 } });
     expect(rendered.observed?.pageBytes).toBeGreaterThan(100);
-    expect(await look({ page: "data:text/html,<p>hello", contains: "hello" })).toMatchObject({ status: "up" });
-    expect(await look({ page: `${siteUrl}/`, contains: "not there" })).toMatchObject(failed("assertion", /not there/));
+    expect(await look({ page: "data:text/html,<p>hello", contains: "hello" })).toMatchObject({
+      status: "up",
+    });
+    expect(await look({ page: `${siteUrl}/`, contains: "not there" })).toMatchObject(
+      failed("assertion", /not there/),
+    );
     expect(await look({ page: `${siteUrl}/missing` })).toMatchObject(failed("assertion", /status 404/));
     const closed = `http://127.0.0.1:${await freePort()}/`;
     expect(await look({ page: closed })).toMatchObject(failed("assertion", /ERR_CONNECTION_REFUSED/));

@@ -71,6 +71,7 @@ async function converse(url: URL, settings: CdpSettings, context: ProbeContext):
     host: url.hostname,
     port: Number(url.port || (isSecure ? 443 : 80)),
     tls: isSecure ? { ca, insecure, alpn: ["http/1.1"] } : null,
+    isHttp: true,
   };
   const connected = await connect({ ...target, isHttp: true }, context);
   if (!isConnected(connected)) return connected;

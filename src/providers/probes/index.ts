@@ -29,8 +29,11 @@ const LOADERS = {
   // Browsers.
   browserbase: async () => (await import("./browserbase.ts")).browserbase,
   cdp: async () => (await import("./cdp.ts")).cdp,
+  browserless: async () => (await import("./browserless.ts")).browserless,
+  selenium: async () => (await import("./selenium.ts")).selenium,
   // Vendors and heartbeats.
   heartbeat: async () => (await import("./heartbeat.ts")).heartbeat,
+  statuspage: async () => (await import("./statuspage.ts")).statuspage,
   // The prober's own machine.
   docker: async () => (await import("./docker.ts")).docker,
   command: async () => (await import("./command.ts")).command,

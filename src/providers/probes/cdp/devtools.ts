@@ -86,12 +86,11 @@ export class Devtools {
   }
 
   /** The next event that is meant. @throws Ended */
-  async event(isIt: (event: Event) => boolean, awaited: string): Promise<Event> {
-    const found = await this.until(
+  event(isIt: (event: Event) => boolean, awaited: string): Promise<Event> {
+    return this.until(
       (message) => message.method !== undefined && isIt(message as Event),
       awaited,
-    );
-    return found as Event;
+    ) as Promise<Event>;
   }
 
   /** With a goodbye (1000). */

@@ -21,11 +21,12 @@ export async function renderPage(
   let pageStatus: number | null = null;
   devtools
     .event(({ method, params, sessionId: of }) => {
-    if (method !== "Network.responseReceived" || of !== session || params.type !== "Document") return false;
-    // Frames within the page are documents too; theirs come later than its own.
-    pageStatus = (params.response as { status?: number } | undefined)?.status ?? null;
-    return true;
-  }, `no answer from ${shown}`).catch(() => {});
+      if (method !== "Network.responseReceived" || of !== session || params.type !== "Document") return false;
+      // Frames within the page are documents too; theirs come later than its own.
+      pageStatus = (params.response as { status?: number } | undefined)?.status ?? null;
+      return true;
+    }, `no answer from ${shown}`)
+    .catch(() => {});
   const loaded = devtools.event(isOurs("Page.loadEventFired"), `${shown} was not loaded`);
   const navigated = await devtools.ask("Page.navigate", { url }, session);
   if (typeof navigated.errorText === "string" && navigated.errorText !== "")
