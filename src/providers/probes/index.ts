@@ -26,6 +26,7 @@ const LOADERS = {
   bullmq: async () => (await import("./bullmq.ts")).bullmq,
   "pg-boss": async () => (await import("./pg-boss.ts")).pgBoss,
   "graphile-worker": async () => (await import("./graphile-worker.ts")).graphileWorker,
+  "rabbitmq-queue": async () => (await import("./rabbitmq-queue.ts")).rabbitmqQueue,
   // Browsers.
   browserbase: async () => (await import("./browserbase.ts")).browserbase,
   cdp: async () => (await import("./cdp.ts")).cdp,

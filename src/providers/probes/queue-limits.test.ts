@@ -19,6 +19,7 @@ test.each<[string, z.input<typeof limits>, Partial<QueueFacts>, string]>([
   ["above warn", { maxDepth: { warn: 5, down: 10 } }, { depth: 6 }, "degraded overloaded"],
   ["too old", { maxOldestMs: 1_000 }, { oldestMs: 1_001 }, "down overloaded"],
   ["nothing waits", { maxOldestMs: 0 }, { oldestMs: null }, "up"],
+  ["some wait, and nobody knows since when", { maxOldestMs: 0 }, { depth: 1 }, "down unsupported"],
   ["too few workers", { minWorkers: { warn: 2, down: 1 } }, { workers: 1 }, "degraded missing"],
   ["no workers, and so it is full", { maxDepth: 1, minWorkers: 1 }, { depth: 9, workers: 0 }, "down missing"],
   ["too many failures", { maxFailedShare: 0.5 }, { failedShare: 0.51 }, "down assertion"],

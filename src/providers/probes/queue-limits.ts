@@ -89,6 +89,7 @@ function rules(facts: QueueFacts, limits: QueueLimits): Rule[] {
         class: "overloaded",
         says: `lets a job wait for ${Math.round(value)} ms, longer than ${bound} ms`,
       }),
+      ...(facts.depth > 0 ? { unknown: "for how long its jobs have waited" } : {}),
     },
     {
       limit: limits.maxDepth,

@@ -63,7 +63,7 @@ export function inReadOnlySession(
 
 type Encryption = { readonly wanted: "never" | "if possible" | "always"; readonly tls: TlsSettings };
 
-/** Without a word about it as libpq has it: encrypted where the server can, and verified only where that is asked for. */
+/** Without a word about it as in libpq: encrypted where the server can, and verified only where asked for. */
 function encryptionOf(tls: boolean | TlsSettings | undefined, mode: string | null): Encryption {
   if (tls === false) return { wanted: "never", tls: {} };
   if (tls !== undefined) return { wanted: "always", tls: tls === true ? {} : tls };
