@@ -31,7 +31,7 @@ describe("settings", () => {
   ])("%j is refused", (written) => expect(mysql.settings.safeParse(written).success).toBe(false));
 });
 
-describe.skipIf(!canStart("mariadb"))("a real MariaDB", () => {
+describe("a real MariaDB", { skip: !canStart("mariadb") }, () => {
   let server: Service;
   let ca: string;
   let at: { host: string; port: number };

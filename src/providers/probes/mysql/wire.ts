@@ -106,7 +106,7 @@ export const NOT_FOR_US: ReadonlySet<number> = new Set([
 ]);
 
 type Known = readonly [Failure["class"], string];
-/** Source: dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html and mariadb.com/kb/en/mariadb-error-codes. */
+/** Of dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html, mariadb.com/kb/en/mariadb-error-codes. */
 const REFUSALS: Readonly<Record<number, Known>> = {
   1021: ["overloaded", "has a full disk"],
   1037: ["overloaded", "is out of memory"],

@@ -70,7 +70,7 @@ export function cancelRequest(processId: number, secretKey: number): Buffer {
   return numbers(16, CANCEL_REQUEST, processId, secretKey);
 }
 
-/** Source: postgresql.org/docs/current/errcodes-appendix.html; the texts are PgBouncer's, which has one code for all. */
+/** Source: postgresql.org/docs/current/errcodes-appendix.html; the texts are of PgBouncer, with one code for all. */
 export function refusal(where: string, code: string, text: string): Failure {
   const failure = (name: Failure["class"], what: string): Failure => ({
     class: name,
