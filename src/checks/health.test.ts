@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { expect, it, onTestFinished } from "vitest";
 import { freshDatabase } from "../../test/support/database.ts";
+import { jumpingClock } from "../../test/support/jumping-clock.ts";
 import { type ActorEnv, ensureOwnerToken } from "../access/index.ts";
 import { systemClock } from "../foundation/clock.ts";
 import { createDatabase } from "../foundation/db.ts";
@@ -18,7 +19,8 @@ import type { CheckTables } from "./tables.ts";
 async function start() {
   const database = await freshDatabase({ migrations: ["control"] });
   const db = createDatabase<CheckTables>(database.pool);
-  const deps = { db, clock: systemClock, ids: randomIds, log: silentLog };
+  const { clock, jump } = jumpingClock();
+  const deps = { db, clock, ids: randomIds, log: silentLog };
   const token = await ensureOwnerToken(deps);
   const health = await startHealth(database.databaseUrl, { ...deps, ping: async () => {} });
   const api = createApi<ActorEnv>(deps);
@@ -45,7 +47,7 @@ async function start() {
       await systemClock.sleep(20, AbortSignal.timeout(10_000));
     }
   };
-  return { db, pool: database.pool, health, get, until, authorization: `Bearer ${token}` };
+  return { db, jump, pool: database.pool, health, get, until, authorization: `Bearer ${token}` };
 }
 
 async function insertCheck(pool: Awaited<ReturnType<typeof start>>["pool"], state: string) {
@@ -75,7 +77,8 @@ async function insertCheck(pool: Awaited<ReturnType<typeof start>>["pool"], stat
 it("tells everybody what is up, and those with a token why something is not", async () => {
   const { pool, get, until, authorization } = await start();
   await insertCheck(pool, "down");
-  const open = await until("", ({ body }) => "shop/production/web" in body.services);
+  // What was read between two of the rows says that nothing is known.
+  const open = await until("", ({ body }) => Boolean(body.services["shop/production/web"]?.lastCheck));
   expect(open.status).toBe(503);
   expect(Object.keys(open.body)).toEqual(["status", "timestamp", "services"]);
   expect(open.body.services).toMatchObject({ database: { status: "up" }, prober: { status: "down" } });
@@ -110,4 +113,23 @@ it("is ready by its own parts alone, whatever users run, and unready once it dra
   health.own.drain();
   expect((await get("/ready")).status).toBe(503);
   expect((await get("/live")).status).toBe(200);
+});
+
+it("lets what it knows grow old while the database hangs", async () => {
+  const { pool, until, jump } = await start();
+  await insertCheck(pool, "up");
+  const web = (body: { services: Record<string, { status: string }> }) =>
+    body.services["shop/production/web"];
+  await until("", ({ body }) => web(body)?.status === "up");
+  const client = await pool.connect();
+  try {
+    // Nobody can read the table now, and nobody is told so.
+    await client.query("begin; lock table checks in access exclusive mode");
+    jump(10 * 60_000);
+    const stale = await until("", ({ body }) => web(body)?.status === "down");
+    expect(stale.status).toBe(503);
+  } finally {
+    await client.query("rollback");
+    client.release();
+  }
 });
