@@ -5,7 +5,8 @@
 import { type AddressInfo, createServer } from "node:net";
 
 const BODY = '{"status":"pass","ok":true}';
-const ANSWER = `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${BODY.length}\r\nconnection: close\r\n\r\n${BODY}`;
+const HEAD = `content-type: application/json\r\ncontent-length: ${BODY.length}\r\nconnection: close`;
+const ANSWER = `HTTP/1.1 200 OK\r\n${HEAD}\r\n\r\n${BODY}`;
 
 let answered = 0;
 const server = createServer((socket) => {

@@ -28,7 +28,7 @@ test("a built release waits while a data store is down, says so, and goes on whe
   await reached(stand(), id, "live");
 });
 
-test("a canary is taken back when a check goes down while it takes traffic, not for one that was down before", async () => {
+test("a canary is taken back when a check goes down while it takes traffic, not for an older fault", async () => {
   const first = await ship(stand(), here());
   stand().world.preparation = withStrategy({
     kind: "canary",

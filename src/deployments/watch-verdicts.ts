@@ -16,8 +16,8 @@ type Watched = Pick<Deployment, "state" | "liveAt" | "rollbackOf" | "plan" | "fa
 
 /**
  * The check for which a live deployment is to be taken back: one of a service that was well when it began to take
- * traffic and went down within its watch. Null: none. One that a rollback put back into service is left alone, so nothing goes round in
- * a circle.
+ * traffic and went down within its watch. Null: none. One that a rollback put back into service is left alone, so
+ * nothing goes round in a circle.
  */
 export function reasonToGoBack(live: Watched, unwell: readonly Unwell[]): Unwell | null {
   const { state, liveAt, rollbackOf, plan, facts } = live;

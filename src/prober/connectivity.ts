@@ -6,7 +6,7 @@ import { AppError } from "../foundation/errors.ts";
 export type Canary = { readonly host: string; readonly port: number };
 
 export type Connectivity = {
-  /** Asks now, unless an answer from after `since` (monotonic) is there. Null: there is nothing to ask, or never was. */
+  /** Asks now, unless an answer from after `since` (monotonic) is there. Null: there was never anything to ask. */
   online(since: number): Promise<boolean | null>;
   /** The last answer. */
   last(): boolean | null;

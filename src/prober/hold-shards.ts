@@ -43,8 +43,6 @@ const SEEN_MS = LEASE_MS - RENEW_MS;
 export function holdShards(deps: ShardDeps): HeldShards {
   const { db, clock, location, owner } = deps;
   const tokens = new Map<number, number>();
-  const stop = new AbortController();
-  let nudge = new AbortController();
   const until = () => new Date(clock.now().getTime() + LEASE_MS);
 
   function lose(shards: readonly number[]): void {
@@ -91,27 +89,42 @@ export function holdShards(deps: ShardDeps): HeldShards {
     await notify(db, CHECKS_CHANNEL, "");
   }
 
-  async function run(): Promise<void> {
-    while (!stop.signal.aborted) {
-      const pause = await look().catch((error) => {
-        deps.log.warn({ reason: messageOf(error) }, "the prober cannot renew its shares; it goes on");
-        return RENEW_MS / 3;
-      });
-      await clock.sleep(pause, AbortSignal.any([stop.signal, nudge.signal])).catch(() => {});
-      if (nudge.signal.aborted) nudge = new AbortController();
-    }
-  }
-
-  const running = run();
+  const looking = repeat(deps, look);
   return {
     tokens: () => tokens,
-    wake: () => nudge.abort(),
+    wake: looking.wake,
     lose,
     async close() {
-      stop.abort();
-      await running;
+      await looking.stop();
       const held = [...tokens.keys()];
       if (held.length > 0) await release(held).catch(() => {});
+    },
+  };
+}
+
+/** Looks again and again, as soon as each look says, or at once when woken. */
+function repeat(
+  { clock, log }: Pick<ShardDeps, "clock" | "log">,
+  look: () => Promise<number>,
+): { wake(): void; stop(): Promise<void> } {
+  const stopping = new AbortController();
+  let nudge = new AbortController();
+  const run = async () => {
+    while (!stopping.signal.aborted) {
+      const pause = await look().catch((error) => {
+        log.warn({ reason: messageOf(error) }, "the prober cannot renew its shares; it goes on");
+        return RENEW_MS / 3;
+      });
+      await clock.sleep(pause, AbortSignal.any([stopping.signal, nudge.signal])).catch(() => {});
+      if (nudge.signal.aborted) nudge = new AbortController();
+    }
+  };
+  const running = run();
+  return {
+    wake: () => nudge.abort(),
+    async stop() {
+      stopping.abort();
+      await running;
     },
   };
 }

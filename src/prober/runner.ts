@@ -39,53 +39,110 @@ const FIRST_WITHIN_MS = 2_000;
 
 /** Turns ticks into rounds, and rounds into what is written: one timer for all checks. */
 export function createRunner(deps: RunnerDeps): Runner {
-  const { schedule, timeline, writer } = deps;
-  const checks = new Map<string, LiveCheck>();
-  let timer: NodeJS.Timeout | undefined;
-  let soon: NodeJS.Immediate | undefined;
-  let stopped = false;
+  return new ScheduleRunner(deps);
+}
 
-  const follow = setInterval(() => {
-    const way = timeline.follow();
-    if (way === null) return;
-    deps.log.warn({ way }, "the clock was set; the prober follows it");
-    if (way === "back") schedule.replan(timeline.now());
-    pump();
-  }, FOLLOW_MS);
+class ScheduleRunner implements Runner {
+  readonly #deps: RunnerDeps;
+  readonly #checks = new Map<string, LiveCheck>();
+  readonly #follow: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | undefined;
+  #soon: NodeJS.Immediate | undefined;
+  #stopped = false;
 
-  function pump(): void {
-    if (soon !== undefined || stopped) return;
-    soon = setImmediate(turn);
+  constructor(deps: RunnerDeps) {
+    this.#deps = deps;
+    const { schedule, timeline } = deps;
+    this.#follow = setInterval(() => {
+      const way = timeline.follow();
+      if (way === null) return;
+      deps.log.warn({ way }, "the clock was set; the prober follows it");
+      if (way === "back") schedule.replan(timeline.now());
+      this.pump();
+    }, FOLLOW_MS);
   }
 
-  function turn(): void {
-    soon = undefined;
-    clearTimeout(timer);
-    if (stopped) return;
+  add(live: LiveCheck): void {
+    const { schedule, timeline } = this.#deps;
+    const { id } = live.check;
+    const now = timeline.now();
+    const known = this.#checks.get(id);
+    this.#checks.set(id, live);
+    if (known) {
+      known.abort.abort();
+      schedule.ended(id);
+    }
+    schedule.set(scheduledOf(live, now), now, known ? null : firstTick(live, now));
+    this.pump();
+  }
+
+  get(id: string): LiveCheck | undefined {
+    return this.#checks.get(id);
+  }
+
+  all(): Iterable<LiveCheck> {
+    return this.#checks.values();
+  }
+
+  async remove(id: string, how: "now" | "drain"): Promise<void> {
+    const live = this.#checks.get(id);
+    if (!live) return;
+    this.#deps.schedule.delete(id);
+    if (how === "now") live.abort.abort();
+    await live.running;
+    if (this.#checks.get(id) === live) this.#checks.delete(id);
+  }
+
+  pump(): void {
+    if (this.#soon !== undefined || this.#stopped) return;
+    this.#soon = setImmediate(this.#turn);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearInterval(this.#follow);
+    clearTimeout(this.#timer);
+    if (this.#soon) clearImmediate(this.#soon);
+    const running = [...this.#checks.values()].map((live) => live.running);
+    for (const live of this.#checks.values()) live.abort.abort();
+    await Promise.all(running);
+  }
+
+  #turn = (): void => {
+    this.#soon = undefined;
+    clearTimeout(this.#timer);
+    if (this.#stopped) return;
+    const { schedule, timeline } = this.#deps;
     const now = timeline.now();
     const { start, skipped, next } = schedule.turn(now);
-    for (const one of skipped) skip(one, now);
-    for (const tick of start) begin(tick);
+    for (const one of skipped) this.#skip(one, now);
+    for (const tick of start) this.#begin(tick);
     if (next === null) return;
-    if (next <= now) pump();
-    else timer = setTimeout(turn, Math.min(TIMER_MAX_MS, Math.max(1, Math.ceil(next - timeline.now()))));
+    if (next <= now) this.pump();
+    else this.#sleep(Math.ceil(next - timeline.now()));
+  };
+
+  #sleep(ms: number): void {
+    this.#timer = setTimeout(this.#turn, Math.min(TIMER_MAX_MS, Math.max(1, ms)));
   }
 
-  function begin(tick: Tick): void {
-    const live = checks.get(tick.id);
+  #begin(tick: Tick): void {
+    const { schedule } = this.#deps;
+    const live = this.#checks.get(tick.id);
     if (!live) return;
-    live.running = run(live, tick).finally(() => {
+    live.running = this.#run(live, tick).finally(() => {
       live.running = null;
-      if (checks.get(tick.id) !== live) return;
+      if (this.#checks.get(tick.id) !== live) return;
       schedule.ended(tick.id);
-      if (schedule.isWaiting) pump();
+      if (schedule.isWaiting) this.pump();
     });
   }
 
-  async function run(live: LiveCheck, { id, scheduledAt }: Tick): Promise<void> {
+  async #run(live: LiveCheck, { id, scheduledAt }: Tick): Promise<void> {
+    const deps = this.#deps;
     const { check, look, host } = live;
-    const { limits } = schedule;
-    deps.reporter.started(Math.max(0, timeline.now() - scheduledAt));
+    const { limits } = deps.schedule;
+    deps.reporter.started(Math.max(0, deps.timeline.now() - scheduledAt));
     const wasDown = live.state?.state === "down";
     const task = {
       checkId: id,
@@ -101,26 +158,26 @@ export function createRunner(deps: RunnerDeps): Runner {
     if (!round) return;
     const weighed = deps.trust.weigh(round, { host, wasDown, intervalMs: check.policy.intervalMs });
     const trusted = weighed instanceof Promise ? await weighed : weighed;
-    if (!live.abort.signal.aborted) keep(live, trusted);
+    if (!live.abort.signal.aborted) this.#keep(live, trusted);
   }
 
-  function keep(live: LiveCheck, round: Round): void {
+  #keep(live: LiveCheck, round: Round): void {
     const { check, state: before } = live;
     const after = fold(before, round, check.policy);
     live.state = after;
-    writer.add({ round, check, before, after }, changed(before, after));
-    deps.onRound(check.id, round);
-    if (before?.state !== after.state || after.state === "down") replan(live);
+    this.#deps.writer.add({ round, check, before, after }, changed(before, after));
+    this.#deps.onRound(check.id, round);
+    if (before?.state !== after.state || after.state === "down") this.#replan(live);
   }
 
   /** A tick that did not run is a round too: of nothing, and saying why. */
-  function skip({ id, scheduledAt, why }: Skipped, now: number): void {
-    deps.reporter.skipped(why);
-    const live = checks.get(id);
+  #skip({ id, scheduledAt, why }: Skipped, now: number): void {
+    const { location, reporter } = this.#deps;
+    reporter.skipped(why);
+    const live = this.#checks.get(id);
     if (!live) return;
     const at = Math.max(scheduledAt, Math.floor(now));
-    const { location } = deps;
-    keep(live, {
+    this.#keep(live, {
       checkId: id,
       location,
       scheduledAt,
@@ -132,44 +189,11 @@ export function createRunner(deps: RunnerDeps): Runner {
     });
   }
 
-  function replan(live: LiveCheck): void {
-    if (checks.get(live.check.id) === live) schedule.set(scheduledOf(live, timeline.now()), timeline.now());
+  #replan(live: LiveCheck): void {
+    const { schedule, timeline } = this.#deps;
+    const isKnown = this.#checks.get(live.check.id) === live;
+    if (isKnown) schedule.set(scheduledOf(live, timeline.now()), timeline.now());
   }
-
-  return {
-    add(live) {
-      const { id } = live.check;
-      const now = timeline.now();
-      const known = checks.get(id);
-      checks.set(id, live);
-      if (known) {
-        known.abort.abort();
-        schedule.ended(id);
-      }
-      schedule.set(scheduledOf(live, now), now, known ? null : firstTick(live, now));
-      pump();
-    },
-    get: (id) => checks.get(id),
-    all: () => checks.values(),
-    async remove(id, how) {
-      const live = checks.get(id);
-      if (!live) return;
-      schedule.delete(id);
-      if (how === "now") live.abort.abort();
-      await live.running;
-      if (checks.get(id) === live) checks.delete(id);
-    },
-    pump,
-    async stop() {
-      stopped = true;
-      clearInterval(follow);
-      clearTimeout(timer);
-      if (soon) clearImmediate(soon);
-      const running = [...checks.values()].map((live) => live.running);
-      for (const live of checks.values()) live.abort.abort();
-      await Promise.all(running);
-    },
-  };
 }
 
 function scheduledOf({ check, host, state }: LiveCheck, now: number): Scheduled {

@@ -32,7 +32,7 @@ import { createRunner } from "./runner.ts";
 import { Schedule } from "./schedule.ts";
 import { createTimeline } from "./timeline.ts";
 import { createTrust } from "./trust.ts";
-import { createWriter } from "./write-behind.ts";
+import { createWriter, type Writer } from "./write-behind.ts";
 
 export type ProberOptions = {
   readonly db: Database<CheckTables>;
@@ -78,44 +78,21 @@ export async function startProber(options: ProberOptions): Promise<RunningProber
       shards.lose([...new Set(lost)]);
     },
   });
-  const requests = answerRequests({
-    clock,
-    log,
-    read: (since) => openRequests(db, since),
-    answer: (ids, round) => answerRows(db, ids, round, clock.now()),
-    ask: (checkId) => {
-      const asked = schedule.ask(checkId);
-      if (asked) runner.pump();
-      return asked;
-    },
+  const requests = takeRequests(options, (checkId) => {
+    const asked = schedule.ask(checkId);
+    if (asked) runner.pump();
+    return asked;
   });
   const { share } = options;
   const running = { clock, log, lag, share, location, schedule, timeline, trust, writer, reporter };
   const runner = createRunner({ ...running, onRound: requests.onRound });
 
-  const report = (): ProberReport => {
-    const { unwritten, lagMs } = writer.report();
-    return reporter.report({
-      checks: schedule.size,
-      unwritten,
-      writeLagMs: Math.round(lagMs),
-      eventLoopLagP99Ms: lag.p99Ms(),
-      connected: connectivity.last(),
-    });
-  };
+  const report = () => reportOf({ reporter, writer, schedule, lag, connectivity });
   const identity = { id, location, startedAt: clock.now() };
-  const chores = await startChores({
-    clock,
-    log,
-    chores: options.chores,
-    held: () => [...shards.tokens().keys()],
-  });
+  const chores = await startChores({ ...options, held: () => [...shards.tokens().keys()] });
   await forgetLost(db, location, new Date(clock.now().getTime() - LOST_MS));
   const shards = holdShards({
-    db,
-    clock,
-    log,
-    location,
+    ...options,
     owner: id,
     beat: async () => {
       // What was said while nobody listened is found here.
@@ -130,12 +107,8 @@ export async function startProber(options: ProberOptions): Promise<RunningProber
     },
   });
   const roster = keepRoster({
-    clock,
-    log,
-    location,
+    ...options,
     runner,
-    loadChecks: options.loadChecks,
-    loadProbe: options.loadProbe,
     readFolds: (ids) => readFolds(db, location, ids),
     held: () => new Set(shards.tokens().keys()),
   });
@@ -151,14 +124,47 @@ export async function startProber(options: ProberOptions): Promise<RunningProber
     report,
     async close() {
       for (const end of unlisten) end();
-      await chores.close();
-      await roster.close();
-      await runner.stop();
-      await writer.close();
-      await shards.close();
+      // In this order: what runs ends and is written while the shares are still ours.
+      for (const close of [
+        chores.close,
+        roster.close,
+        () => runner.stop(),
+        () => writer.close(),
+        shards.close,
+      ])
+        await close();
       await forgetProber(db, id).catch(() => {});
       lag.close();
       connectivity.close();
     },
   };
+}
+
+type Reporting = {
+  readonly reporter: ReturnType<typeof createReporter>;
+  readonly writer: Writer;
+  readonly schedule: Schedule;
+  readonly lag: ReturnType<typeof watchLoopLag>;
+  readonly connectivity: ReturnType<typeof watchConnectivity>;
+};
+
+function reportOf({ reporter, writer, schedule, lag, connectivity }: Reporting): ProberReport {
+  const { unwritten, lagMs } = writer.report();
+  return reporter.report({
+    checks: schedule.size,
+    unwritten,
+    writeLagMs: Math.round(lagMs),
+    eventLoopLagP99Ms: lag.p99Ms(),
+    connected: connectivity.last(),
+  });
+}
+
+function takeRequests({ db, clock, log }: ProberOptions, ask: (checkId: string) => boolean) {
+  return answerRequests({
+    clock,
+    log,
+    read: (since) => openRequests(db, since),
+    answer: (ids, round) => answerRows(db, ids, round, clock.now()),
+    ask,
+  });
 }

@@ -36,107 +36,120 @@ type Kept = FoldedRound & { readonly at: number };
  * many, the oldest of those that changed nothing go first, and are counted.
  */
 export function createWriter(deps: WriterDeps): Writer {
-  let waiting: Kept[] = [];
-  let timer: NodeJS.Timeout | null = null;
-  let timerIsUrgent = false;
-  let writing: Promise<boolean> | null = null;
-  let retryMs = RETRY_FIRST_MS;
-  let dropped = 0;
+  return new BatchWriter(deps);
+}
 
-  function arm(ms: number, urgent: boolean): void {
-    if (timer && (timerIsUrgent || !urgent)) return;
-    if (timer) clearTimeout(timer);
-    timerIsUrgent = urgent;
-    timer = setTimeout(() => {
-      timer = null;
-      void write();
+class BatchWriter implements Writer {
+  readonly #deps: WriterDeps;
+  #waiting: Kept[] = [];
+  #timer: NodeJS.Timeout | null = null;
+  #timerIsUrgent = false;
+  #writing: Promise<boolean> | null = null;
+  #retryMs = RETRY_FIRST_MS;
+  #dropped = 0;
+
+  constructor(deps: WriterDeps) {
+    this.#deps = deps;
+  }
+
+  add(folded: FoldedRound, urgent: boolean): void {
+    this.#waiting.push({ ...folded, at: this.#deps.clock.monotonicMs() });
+    if (this.#waiting.length > KEPT_MAX) this.#makeRoom();
+    // While the database is away, urgency changes nothing.
+    if (!this.#writing) this.#arm(this.#pauseMs(urgent ? URGENT_MS : EVERY_MS), urgent);
+    else if (urgent) void this.#writing.then((written) => written && this.#arm(URGENT_MS, true));
+  }
+
+  async flush(): Promise<void> {
+    if (this.#writing && !(await this.#writing)) return;
+    await this.#write();
+  }
+
+  report() {
+    const first = this.#waiting[0];
+    const lagMs = first ? this.#deps.clock.monotonicMs() - first.at : 0;
+    const report = { unwritten: this.#waiting.length, lagMs, dropped: this.#dropped };
+    this.#dropped = 0;
+    return report;
+  }
+
+  async close(): Promise<void> {
+    if (this.#writing) await this.#writing;
+    await this.#write();
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#waiting = [];
+  }
+
+  #pauseMs(usual: number): number {
+    return this.#retryMs > RETRY_FIRST_MS ? this.#retryMs : usual;
+  }
+
+  #arm(ms: number, urgent: boolean): void {
+    if (this.#timer && (this.#timerIsUrgent || !urgent)) return;
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#timerIsUrgent = urgent;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      void this.#write();
     }, ms);
   }
 
   /** False: the database did not take it. */
-  function write(): Promise<boolean> {
-    writing ??= writeAll().finally(() => {
-      writing = null;
-      if (waiting.length > 0) arm(retryMs > RETRY_FIRST_MS ? retryMs : EVERY_MS, false);
+  #write(): Promise<boolean> {
+    this.#writing ??= this.#writeAll().finally(() => {
+      this.#writing = null;
+      if (this.#waiting.length > 0) this.#arm(this.#pauseMs(EVERY_MS), false);
     });
-    return writing;
+    return this.#writing;
   }
 
-  async function writeAll(): Promise<boolean> {
-    while (waiting.length > 0) {
-      const batch = waiting.slice(0, BATCH_MAX);
+  async #writeAll(): Promise<boolean> {
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.slice(0, BATCH_MAX);
       // Others may be added and dropped meanwhile; these are taken out only once they are written.
-      waiting = waiting.slice(BATCH_MAX);
-      const written = await tryBatch(batch);
+      this.#waiting = this.#waiting.slice(BATCH_MAX);
+      const written = await this.#tryBatch(batch);
       if (!written) {
-        waiting = [...batch, ...waiting];
-        retryMs = Math.min(retryMs * 2, RETRY_MAX_MS);
+        this.#waiting = [...batch, ...this.#waiting];
+        this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
         return false;
       }
-      retryMs = RETRY_FIRST_MS;
+      this.#retryMs = RETRY_FIRST_MS;
     }
     return true;
   }
 
-  async function tryBatch(batch: readonly Kept[]): Promise<boolean> {
+  async #tryBatch(batch: readonly Kept[]): Promise<boolean> {
+    const { log, record, onRefused } = this.#deps;
     try {
-      const { refused } = await deps.record(batch);
-      if (refused.length > 0) deps.onRefused(refused);
+      const { refused } = await record(batch);
+      if (refused.length > 0) onRefused(refused);
       return true;
     } catch (error) {
       if (!isOurFault(error)) {
-        deps.log.warn(
-          { reason: messageOf(error), rounds: waiting.length },
-          "rounds could not be written yet",
-        );
+        const reason = messageOf(error);
+        log.warn({ reason, rounds: this.#waiting.length }, "rounds could not be written yet");
         return false;
       }
       if (batch.length > 1) {
         const middle = batch.length >> 1;
-        return (await tryBatch(batch.slice(0, middle))) && (await tryBatch(batch.slice(middle)));
+        return (await this.#tryBatch(batch.slice(0, middle))) && (await this.#tryBatch(batch.slice(middle)));
       }
-      dropped++;
-      deps.log.error({ err: error, checkId: batch[0]?.check.id }, "a round cannot be written; it is dropped");
+      this.#dropped++;
+      log.error({ err: error, checkId: batch[0]?.check.id }, "a round cannot be written; it is dropped");
       return true;
     }
   }
 
-  function makeRoom(): void {
-    const surplus = waiting.length - KEPT_MAX;
+  #makeRoom(): void {
+    const surplus = this.#waiting.length - KEPT_MAX;
     if (surplus <= 0) return;
     let left = surplus + KEPT_MAX / 10;
-    const kept = waiting.filter((one) => one.before?.state !== one.after.state || left-- <= 0);
-    dropped += waiting.length - kept.length;
-    waiting = kept;
+    const kept = this.#waiting.filter((one) => one.before?.state !== one.after.state || left-- <= 0);
+    this.#dropped += this.#waiting.length - kept.length;
+    this.#waiting = kept;
   }
-
-  return {
-    add(folded, urgent) {
-      waiting.push({ ...folded, at: deps.clock.monotonicMs() });
-      if (waiting.length > KEPT_MAX) makeRoom();
-      // While the database is away, urgency changes nothing.
-      if (!writing) arm(retryMs > RETRY_FIRST_MS ? retryMs : urgent ? URGENT_MS : EVERY_MS, urgent);
-      else if (urgent) void writing.then((written) => written && arm(URGENT_MS, true));
-    },
-    async flush() {
-      if (writing && !(await writing)) return;
-      await write();
-    },
-    report() {
-      const first = waiting[0];
-      const lagMs = first ? deps.clock.monotonicMs() - first.at : 0;
-      const report = { unwritten: waiting.length, lagMs, dropped };
-      dropped = 0;
-      return report;
-    },
-    async close() {
-      if (writing) await writing;
-      await write();
-      if (timer) clearTimeout(timer);
-      timer = null;
-      waiting = [];
-    },
-  };
 }
 
 /** The data of a row, not the database: trying again would fail for ever. Source: PostgreSQL manual, appendix A. */

@@ -87,7 +87,8 @@ const allAre = (state: string) => async () => {
 
 async function transitions(): Promise<string[]> {
   const found = await rows<{ id: string; change: string }>(
-    "select check_id id, string_agg(from_state || '>' || to_state, ' ' order by id) change from check_events group by 1",
+    `select check_id id, string_agg(from_state || '>' || to_state, ' ' order by id) change
+     from check_events group by 1`,
   );
   expect(found.length).toBe(CHECKS);
   return [...new Set(found.map(({ change }) => change))];
