@@ -59,7 +59,7 @@ export async function run() {
     pass:
       compressed.unanswered === 0 &&
       compressed.p99Ms <= TARGET.p99Ms &&
-      compressed.cpuRatio <= TARGET.ratio &&
+      compressed.wholeCpuRatio <= TARGET.ratio &&
       isFlat &&
       !areOthersFlat,
     compressed,
