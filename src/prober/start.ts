@@ -12,7 +12,7 @@ import type { Log } from "../foundation/log.ts";
 import type { Notifier } from "../foundation/notify.ts";
 import { type Chores, startChores } from "./chores.ts";
 import { type Canary, watchConnectivity } from "./connectivity.ts";
-import { holdShards } from "./hold-shards.ts";
+import { type HeldShards, holdShards } from "./hold-shards.ts";
 import { DEFAULT_LIMITS, type LimitOptions } from "./limits.ts";
 import { watchLoopLag } from "./loop-lag.ts";
 import { createMassRule } from "./mass-rule.ts";
@@ -27,7 +27,7 @@ import {
 } from "./queries.ts";
 import { createReporter } from "./report.ts";
 import { answerRequests } from "./requests.ts";
-import { keepRoster } from "./roster.ts";
+import { keepRoster, type Roster } from "./roster.ts";
 import { createRunner } from "./runner.ts";
 import { Schedule } from "./schedule.ts";
 import { createTimeline } from "./timeline.ts";
@@ -83,29 +83,19 @@ export async function startProber(options: ProberOptions): Promise<RunningProber
     if (asked) runner.pump();
     return asked;
   });
-  const { share } = options;
-  const running = { clock, log, lag, share, location, schedule, timeline, trust, writer, reporter };
+  const running = { ...options, lag, schedule, timeline, trust, writer, reporter };
   const runner = createRunner({ ...running, onRound: requests.onRound });
 
   const report = () => reportOf({ reporter, writer, schedule, lag, connectivity });
   const identity = { id, location, startedAt: clock.now() };
   const chores = await startChores({ ...options, held: () => [...shards.tokens().keys()] });
   await forgetLost(db, location, new Date(clock.now().getTime() - LOST_MS));
-  const shards = holdShards({
-    ...options,
-    owner: id,
-    beat: async () => {
-      // What was said while nobody listened is found here.
-      requests.look();
-      await beat(db, identity, report(), clock.now());
-    },
-    onClaimed: () => roster.reload(),
-    onLost: (lost) => void roster.drop(lost, "now"),
-    drain: async (going) => {
-      await roster.drop(going, "drain");
-      await writer.flush();
-    },
-  });
+  const sayWell = async () => {
+    // What was said while nobody listened is found here.
+    requests.look();
+    await beat(db, identity, report(), clock.now());
+  };
+  const shards = holdOurs(options, { beat: sayWell, roster: () => roster, writer });
   const roster = keepRoster({
     ...options,
     runner,
@@ -138,6 +128,23 @@ export async function startProber(options: ProberOptions): Promise<RunningProber
       connectivity.close();
     },
   };
+}
+
+function holdOurs(
+  options: ProberOptions,
+  parts: { beat(): Promise<void>; roster(): Roster; readonly writer: Writer },
+): HeldShards {
+  return holdShards({
+    ...options,
+    owner: options.id,
+    beat: parts.beat,
+    onClaimed: () => parts.roster().reload(),
+    onLost: (lost) => void parts.roster().drop(lost, "now"),
+    drain: async (going) => {
+      await parts.roster().drop(going, "drain");
+      await parts.writer.flush();
+    },
+  });
 }
 
 type Reporting = {
