@@ -12,7 +12,8 @@ type Row = { name: string; type: ProbeType; since: Date; displayed: Displayed };
 
 /**
  * The critical checks of an environment that are down now. Not among them: what depends on another that is down, what
- * is in a window of maintenance, and what no prober stands behind any more.
+ * is in a window of maintenance, what no prober stands behind any more, and what was never up: that is a mistake in a
+ * configuration, and must not stand in the way of the commit that mends it.
  */
 export async function readUnwell(
   { db, clock }: { readonly db: QueryExecutorProvider; readonly clock: Clock },
@@ -26,6 +27,7 @@ export async function readUnwell(
       and s.state = 'down' and c.policy ->> 'critical' = 'true'
       and coalesce(s.displayed ->> 'suppressedBy', '') = ''
       and (s.judge_at is null or s.judge_at > ${new Date(now.getTime() - KEPT_MS)})
+      and exists (select from check_spans x where x.check_id = c.id and x.state in ('up', 'degraded'))
       and not exists (
         select from maintenance_windows w
         where w.project_id = c.project_id and w.environment = c.environment and w.from_at <= ${now}
