@@ -17,10 +17,6 @@ export type ProbeStand = {
   readonly databaseUrl: string;
   readonly pool: pg.Pool;
   readonly targetPort: number;
-  target(): ChildProcess;
-  /** Kills the target as a crash does, and resolves when its port is closed; `machineMs` of the kill. */
-  killTarget(): Promise<void>;
-  startTarget(): Promise<void>;
   /** CPU time of all of Postgres so far: its backends, and those that have ended. */
   postgresCpuUs(): number;
 };
@@ -30,8 +26,7 @@ export async function withProbeStand<T>(use: (stand: ProbeStand) => Promise<T>):
   await chmod(dir, 0o755);
   const postgres = await startEmbeddedPostgres({ clock: systemClock, log: silentLog }, { dir });
   const pool = new pg.Pool({ connectionString: postgres.databaseUrl, max: 4 });
-  const { child, port } = await startTarget(0);
-  let target = child;
+  const target = await startTarget(0);
   try {
     const directory = join(import.meta.dirname, "../../migrations/control");
     await migrate({ pool, clock: systemClock, schema: "public", directory });
@@ -39,27 +34,19 @@ export async function withProbeStand<T>(use: (stand: ProbeStand) => Promise<T>):
       dir,
       databaseUrl: postgres.databaseUrl,
       pool,
-      targetPort: port,
-      target: () => target,
-      async killTarget() {
-        const gone = once(target, "exit");
-        target.kill("SIGKILL");
-        await gone;
-      },
-      async startTarget() {
-        target = (await startTarget(port)).child;
-      },
+      targetPort: target.port,
       postgresCpuUs: () => familyCpuUs(postgres.pid),
     });
   } finally {
-    target.kill("SIGKILL");
+    target.child.kill("SIGKILL");
     await pool.end();
     await postgres.stop();
     await rm(dir, { recursive: true, force: true });
   }
 }
 
-async function startTarget(port: number): Promise<{ child: ChildProcess; port: number }> {
+/** A service at `port` (0: any). */
+export async function startTarget(port: number): Promise<{ child: ChildProcess; port: number }> {
   const child = fork(join(import.meta.dirname, "probe-target.ts"), [String(port)]);
   const [message] = (await once(child, "message")) as [{ port: number }];
   return { child, port: message.port };

@@ -7,6 +7,7 @@ import type pg from "pg";
 import { DEFAULT_POLICY, type Policy, type ProbeType } from "../../src/checks/model.ts";
 import { sealSettings } from "../../src/checks/sealed-settings.ts";
 import { shardOf } from "../../src/checks/shard.ts";
+import { NICE, prioritise } from "../../src/foundation/priority.ts";
 import { createSecretBox, readOrCreateKey } from "../../src/foundation/secret-box.ts";
 
 export type ProberProcess = {
@@ -40,6 +41,8 @@ export async function startProberProcess(options: {
   });
   closeSync(log);
   const [message] = (await once(child, "message")) as [{ type: string; message?: string }];
+  // As the supervisor does with it.
+  prioritise(child.pid, NICE.control);
   if (message.type !== "ready") throw new Error(`the prober did not start: ${message.message}`);
   return {
     pid: child.pid ?? 0,
