@@ -56,7 +56,7 @@ test("a failure is confirmed on fresh connections, and one good answer outweighs
   expect(places).toEqual({ taken: 0, doubts: 2 });
 });
 
-test("what hangs is asked again while it hangs; the round ends with its timeout, and lets go of everything", async () => {
+test("what hangs is asked again meanwhile; the round ends with its timeout, and lets go of everything", async () => {
   const signals: AbortSignal[] = [];
   const startedMs = systemClock.monotonicMs();
   const { done, places } = round((timeoutMs, signal) => {
@@ -99,7 +99,7 @@ test("while it is down, what is good is confirmed", async () => {
   expect((await done)?.attempts.map(({ status }) => status)).toEqual(["up", "up"]);
 });
 
-test("a timeout while our own loop stood still is no verdict; a refusal is, and a good latency is left out", async () => {
+test("a timeout while our own loop stood still is no verdict, a refusal is; a good latency is left out", async () => {
   expect((await round(hangs, { stalledMs: 100 }).done)?.untrusted).toBe("lag");
   const refused = await round(async () => REFUSED, { stalledMs: 100 }).done;
   expect(refused?.untrusted).toBeNull();

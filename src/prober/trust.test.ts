@@ -53,7 +53,7 @@ test.each([
   expect((await trustWith(online).weigh(failed(failure), of(host))).untrusted).toBe(says);
 });
 
-test("without canaries, most of what has nothing to do with each other failing at once is our own network", async () => {
+test("without canaries, most of what is unrelated failing at once is our own network", async () => {
   const trust = trustWith(null);
   const says = [];
   for (let n = 0; n < 6; n++)
@@ -110,7 +110,7 @@ test("canaries are addresses or host:port, and at least two", () => {
   expect(() => parseCanaries(["nonsense", "1.1.1.1:53"])).toThrow('"nonsense" is no canary');
 });
 
-test("one canary that answers is enough; none, after one did, is being cut off; none ever is no knowledge", async () => {
+test("one canary is enough; none, after one did answer, is being cut off; none ever is no knowledge", async () => {
   const server = createServer((socket) => socket.destroy());
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as { port: number };

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { DEFAULT_POLICY, type FoldedRound, fold } from "../checks/index.ts";
 import { systemClock } from "../foundation/clock.ts";
 import { silentLog } from "../foundation/log.ts";
-import { createWriter } from "./write-behind.ts";
+import { Writer } from "./write-behind.ts";
 
 const round = (n: number): FoldedRound => {
   const attempts = [{ status: "up" as const, startedAt: n, latencyMs: 1 }];
@@ -21,13 +21,19 @@ const round = (n: number): FoldedRound => {
 
 function writer(record: (batch: readonly number[]) => Promise<readonly string[]>) {
   const refused: string[] = [];
-  const made = createWriter({
+  const made = new Writer({
     clock: systemClock,
     log: silentLog,
     record: async (batch) => ({ refused: await record(batch.map((one) => one.round.scheduledAt)) }),
     onRefused: (ids) => refused.push(...ids),
   });
-  return { ...made, refused };
+  return {
+    add: made.add.bind(made),
+    flush: made.flush.bind(made),
+    report: made.report.bind(made),
+    close: made.close.bind(made),
+    refused,
+  };
 }
 
 test("what changed is written at once, with what waited before it", async () => {
