@@ -33,13 +33,13 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
   while (!(await condition().catch(() => false))) await systemClock.sleep(25);
 }
 
-test("with control, dock and postgres killed, the gateway serves on and everything comes back", async () => {
+test("with control, dock, prober and postgres killed, the gateway serves on and everything comes back", async () => {
   await using app = await folderOf({ "package.json": packageJson("sturdy"), "server.js": SERVER });
   const deployed = await at.deploy(app.path, "--env", "staging");
   expect(deployed, deployed.output).toMatchObject({ state: "live" });
   const url = deployed.urls[0] ?? "";
   const before = (await at.get(url)).body;
-  for (const name of ["control", "dock", "postgres"]) {
+  for (const name of ["control", "dock", "prober", "postgres"]) {
     await kill(name);
     expect(await at.get(url)).toMatchObject({ status: 200, body: before });
   }
