@@ -86,7 +86,7 @@ export async function startProber(options: ProberOptions): Promise<RunningProber
   const running = { ...options, lag, schedule, timeline, trust, writer, reporter };
   const runner = createRunner({ ...running, onRound: requests.onRound });
 
-  const report = () => reportOf({ reporter, writer, schedule, lag, connectivity });
+  const report = () => reportOf({ log, reporter, writer, schedule, lag, connectivity });
   const identity = { id, location, startedAt: clock.now() };
   const chores = await startChores({ ...options, held: () => [...shards.tokens().keys()] });
   await forgetLost(db, location, new Date(clock.now().getTime() - LOST_MS));
@@ -148,6 +148,7 @@ function holdOurs(
 }
 
 type Reporting = {
+  readonly log: Log;
   readonly reporter: ReturnType<typeof createReporter>;
   readonly writer: Writer;
   readonly schedule: Schedule;
@@ -155,8 +156,9 @@ type Reporting = {
   readonly connectivity: ReturnType<typeof watchConnectivity>;
 };
 
-function reportOf({ reporter, writer, schedule, lag, connectivity }: Reporting): ProberReport {
-  const { unwritten, lagMs } = writer.report();
+function reportOf({ log, reporter, writer, schedule, lag, connectivity }: Reporting): ProberReport {
+  const { unwritten, lagMs, dropped } = writer.report();
+  if (dropped > 0) log.warn({ dropped }, "rounds were dropped: the database is away for too long");
   return reporter.report({
     checks: schedule.size,
     unwritten,

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { DEFAULT_POLICY, type FoldedRound, fold } from "../checks/index.ts";
 import { systemClock } from "../foundation/clock.ts";
 import { silentLog } from "../foundation/log.ts";
-import { Writer } from "./write-behind.ts";
+import { createWriter } from "./write-behind.ts";
 
 const round = (n: number): FoldedRound => {
   const attempts = [{ status: "up" as const, startedAt: n, latencyMs: 1 }];
@@ -21,7 +21,7 @@ const round = (n: number): FoldedRound => {
 
 function writer(record: (batch: readonly number[]) => Promise<readonly string[]>) {
   const refused: string[] = [];
-  const made = new Writer({
+  const made = createWriter({
     clock: systemClock,
     log: silentLog,
     record: async (batch) => ({ refused: await record(batch.map((one) => one.round.scheduledAt)) }),
