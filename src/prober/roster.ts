@@ -1,4 +1,4 @@
-import type { LoadedCheck, LocationState } from "../checks/index.ts";
+import { type LoadedCheck, type LocationState, SHARDS } from "../checks/index.ts";
 import type { Clock } from "../foundation/clock.ts";
 import { messageOf } from "../foundation/errors.ts";
 import type { Log } from "../foundation/log.ts";
@@ -19,8 +19,8 @@ export type RosterDeps = {
 };
 
 export type Roster = {
-  /** Reads the checks again, soon. */
-  reload(): void;
+  /** Reads the checks again, soon; `claimed` are ours now. */
+  reload(claimed?: readonly number[]): void;
   /** Nothing of these runs any more when it resolves. */
   drop(shards: readonly number[], how: "drain" | "now"): Promise<void>;
   close(): Promise<void>;
@@ -31,6 +31,9 @@ const EVERY_MS = 30_000;
 const GATHER_MS = 50;
 const RETRY_MS = 1_000;
 const DRAIN_MS = 10_000;
+/** Read and compared in one go, about. More would hold up the event loop, and with it what is due. */
+const AT_ONCE = 100;
+const BETWEEN_MS = 5;
 /** Checks told apart by their probes; those without one of their own are not asked for, they report by themselves. */
 const PASSIVE = new Set(["heartbeat"]);
 
@@ -40,12 +43,23 @@ export function keepRoster(deps: RosterDeps): Roster {
   const stop = new AbortController();
   let nudge = new AbortController();
 
+  /** Given back as soon as their last rounds have ended. */
+  const leaving = new Set<number>();
+  const held = () => new Set([...deps.held()].filter((shard) => !leaving.has(shard)));
+
   async function load(): Promise<void> {
-    const shards = deps.held();
-    const all = shards.size === 0 ? [] : await deps.loadChecks([...shards]);
+    const shards = [...held()];
+    const each = Math.ceil((SHARDS * AT_ONCE) / Math.max(runner.size, 10 * AT_ONCE));
+    for (let from = 0; from < shards.length && !stop.signal.aborted; from += each) {
+      if (from > 0) await deps.clock.sleep(BETWEEN_MS, stop.signal).catch(() => {});
+      await loadShards(new Set(shards.slice(from, from + each)));
+    }
+  }
+
+  async function loadShards(shards: ReadonlySet<number>): Promise<void> {
+    const all = await deps.loadChecks([...shards]);
     const ours = all.filter(({ policy, type }) => policy.locations.includes(location) && !PASSIVE.has(type));
     const ids = new Set(ours.map(({ id }) => id));
-    // A shard that came while the list was read has its own turn.
     for (const { check } of runner.all())
       if (!ids.has(check.id) && shards.has(check.shard)) void runner.remove(check.id, "now");
     const changed = ours.filter((check) => runner.get(check.id)?.print !== printOf(check));
@@ -57,7 +71,7 @@ export function keepRoster(deps: RosterDeps): Roster {
   async function put(check: LoadedCheck, read: LocationState | null): Promise<void> {
     const live = await prepareCheck(deps, check, null);
     // Lost while it was prepared.
-    if (!deps.held().has(check.shard)) return;
+    if (!held().has(check.shard)) return;
     live.state = runner.get(check.id)?.state ?? read;
     runner.add(live);
   }
@@ -84,8 +98,12 @@ export function keepRoster(deps: RosterDeps): Roster {
 
   const running = run();
   return {
-    reload: () => nudge.abort(),
+    reload(claimed = []) {
+      for (const shard of claimed) leaving.delete(shard);
+      nudge.abort();
+    },
     async drop(shards, how) {
+      for (const shard of shards) leaving.add(shard);
       const ids = [...runner.all()].filter(({ check }) => shards.includes(check.shard)).map(idOf);
       const gone = Promise.all(ids.map((id) => runner.remove(id, how)));
       if (how === "now") return void (await gone);

@@ -25,6 +25,7 @@ export type Runner = {
   add(live: LiveCheck): void;
   get(checkId: string): LiveCheck | undefined;
   all(): Iterable<LiveCheck>;
+  readonly size: number;
   /** Not begun again. Resolves when its round has ended; `now`: the round is cut off. */
   remove(checkId: string, how: "drain" | "now"): Promise<void>;
   /** Looks at what is due: after something was added, asked for, or has ended. */
@@ -80,6 +81,10 @@ class ScheduleRunner implements Runner {
     return this.#checks.get(id);
   }
 
+  get size(): number {
+    return this.#checks.size;
+  }
+
   all(): Iterable<LiveCheck> {
     return this.#checks.values();
   }
@@ -88,7 +93,11 @@ class ScheduleRunner implements Runner {
     const live = this.#checks.get(id);
     if (!live) return;
     this.#deps.schedule.delete(id);
-    if (how === "now") live.abort.abort();
+    if (how === "now") {
+      // Gone at once: it may come back, with what others have said of it, before its round has let go.
+      live.abort.abort();
+      this.#checks.delete(id);
+    }
     await live.running;
     if (this.#checks.get(id) === live) this.#checks.delete(id);
   }

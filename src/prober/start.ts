@@ -138,7 +138,7 @@ function holdOurs(
     ...options,
     owner: options.id,
     beat: parts.beat,
-    onClaimed: () => parts.roster().reload(),
+    onClaimed: (claimed) => parts.roster().reload(claimed),
     onLost: (lost) => void parts.roster().drop(lost, "now"),
     drain: async (going) => {
       await parts.roster().drop(going, "drain");

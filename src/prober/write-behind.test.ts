@@ -50,6 +50,23 @@ test("what changed is written at once, with what waited before it", async () => 
   await close();
 });
 
+test("what comes while a batch is written waits for the next one, and is not written one by one", async () => {
+  const batches: number[][] = [];
+  const { add, flush, close } = writer(async (batch) => {
+    batches.push([...batch]);
+    const n = batches.length * 10;
+    // As long as there is something to write, something comes.
+    if (batches.length < 5) for (let more = 0; more < 3; more++) add(round(n + more), false);
+    return [];
+  });
+  add(round(1), false);
+  await flush();
+  expect(batches).toEqual([[1]]);
+  await flush();
+  expect(batches).toEqual([[1], [10, 11, 12]]);
+  await close();
+});
+
 test("while the database is away everything is kept in its order, and written once it is back", async () => {
   let isAway = true;
   const written: number[] = [];

@@ -21,10 +21,11 @@ export type Writer = {
   close(): Promise<void>;
 };
 
-const EVERY_MS = 500;
+const EVERY_MS = 250;
 /** What changes in the same moment goes in one batch. */
 const URGENT_MS = 2;
-const BATCH_MAX = 1_000;
+/** Putting a thousand rounds in order takes longer than a tick may be late. */
+const BATCH_MAX = 125;
 const KEPT_MAX = 50_000;
 const RETRY_FIRST_MS = 100;
 const RETRY_MAX_MS = 2_000;
@@ -105,10 +106,11 @@ class BatchWriter implements Writer {
   }
 
   async #writeAll(): Promise<boolean> {
-    while (this.#waiting.length > 0) {
-      const batch = this.#waiting.slice(0, BATCH_MAX);
-      // Others may be added and dropped meanwhile; these are taken out only once they are written.
-      this.#waiting = this.#waiting.slice(BATCH_MAX);
+    // What comes meanwhile has its own turn: written as it comes, each round would cost a transaction.
+    for (let left = this.#waiting.length; left > 0 && this.#waiting.length > 0; ) {
+      const batch = this.#waiting.slice(0, Math.min(left, BATCH_MAX));
+      this.#waiting = this.#waiting.slice(batch.length);
+      left -= batch.length;
       const written = await this.#tryBatch(batch);
       if (!written) {
         this.#waiting = [...batch, ...this.#waiting];
