@@ -41,8 +41,6 @@ const PASSIVE = new Set(["heartbeat"]);
 export function keepRoster(deps: RosterDeps): Roster {
   const { runner, location } = deps;
   const stop = new AbortController();
-  let nudge = new AbortController();
-
   /** Given back as soon as their last rounds have ended. */
   const leaving = new Set<number>();
   const held = () => new Set([...deps.held()].filter((shard) => !leaving.has(shard)));
@@ -76,31 +74,11 @@ export function keepRoster(deps: RosterDeps): Roster {
     runner.add(live);
   }
 
-  async function run(): Promise<void> {
-    while (!stop.signal.aborted) {
-      const pause = await load().then(
-        () => EVERY_MS,
-        (error) => {
-          deps.log.warn(
-            { reason: messageOf(error) },
-            "the checks cannot be read; those that are known go on",
-          );
-          return RETRY_MS;
-        },
-      );
-      await deps.clock.sleep(pause, AbortSignal.any([stop.signal, nudge.signal])).catch(() => {});
-      if (nudge.signal.aborted && !stop.signal.aborted) {
-        await deps.clock.sleep(GATHER_MS, stop.signal).catch(() => {});
-        nudge = new AbortController();
-      }
-    }
-  }
-
-  const running = run();
+  const loading = repeat(deps, load, stop.signal);
   return {
     reload(claimed = []) {
       for (const shard of claimed) leaving.delete(shard);
-      nudge.abort();
+      loading.wake();
     },
     async drop(shards, how) {
       for (const shard of shards) leaving.add(shard);
@@ -117,9 +95,34 @@ export function keepRoster(deps: RosterDeps): Roster {
     },
     async close() {
       stop.abort();
-      await running;
+      await loading.ended;
     },
   };
+}
+
+/** Every half a minute, and when somebody wakes it. */
+function repeat({ clock, log }: RosterDeps, load: () => Promise<void>, stop: AbortSignal) {
+  let nudge = new AbortController();
+
+  async function run(): Promise<void> {
+    while (!stop.aborted) {
+      const pause = await load().then(
+        () => EVERY_MS,
+        (error) => {
+          log.warn({ reason: messageOf(error) }, "the checks cannot be read; those that are known go on");
+          return RETRY_MS;
+        },
+      );
+      await clock.sleep(pause, AbortSignal.any([stop, nudge.signal])).catch(() => {});
+      if (nudge.signal.aborted && !stop.aborted) {
+        await clock.sleep(GATHER_MS, stop).catch(() => {});
+        nudge = new AbortController();
+      }
+    }
+  }
+
+  const ended = run();
+  return { wake: () => nudge.abort(), ended };
 }
 
 function idOf({ check }: { readonly check: LoadedCheck }): string {
