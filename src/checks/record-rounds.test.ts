@@ -27,9 +27,6 @@ beforeAll(async () => {
   pool = createPool({ databaseUrl: fresh.databaseUrl, applicationName: "test" });
   db = createDatabase(pool);
   deps = { db, clock };
-  await fresh.pool.query(
-    "create table if not exists check_samples_default partition of check_samples default",
-  );
   await fresh.pool.query("insert into projects (id, name, created_at) values ('prj_shop', 'shop', $1)", [
     new Date(T0),
   ]);

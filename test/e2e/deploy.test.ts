@@ -132,7 +132,14 @@ type Schema = {
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly required?: readonly string[];
 };
-type Operation = { readonly requestBody?: { readonly content: Record<string, { readonly schema: Schema }> } };
+type Operation = {
+  readonly parameters?: readonly {
+    readonly name: string;
+    readonly in: string;
+    readonly required?: boolean;
+  }[];
+  readonly requestBody?: { readonly content: Record<string, { readonly schema: Schema }> };
+};
 
 test("a viewer is refused at every operation of the API that changes anything", async () => {
   const made = await at.call("/api/tokens", {
@@ -153,8 +160,12 @@ test("a viewer is refused at every operation of the API that changes anything", 
       // A plan changes nothing, and a viewer may make one.
       if (method === "get" || path === "/api/deploy/plan") continue;
       const body = operation.requestBody?.content["application/json"]?.schema;
+      const asked = (operation.parameters ?? []).filter(
+        (each) => each.required === true && each.in === "query",
+      );
+      const query = new URLSearchParams(asked.map(({ name }) => [name, "10.0.0.0/8"]));
       const named = path.replace("{sha1}", "a".repeat(40)).replaceAll(/\{[^}]+\}/g, "reused");
-      const answer = await fetch(at.url + named, {
+      const answer = await fetch(`${at.url}${named}?${query}`, {
         method,
         headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
         ...(body ? { body: JSON.stringify(sampleOf(body, openapi.components.schemas)) } : {}),

@@ -22,9 +22,6 @@ beforeAll(async () => {
   fresh = await freshDatabase({ migrations: ["control"] });
   db = createDatabase(fresh.pool);
   const now = systemClock.now();
-  await fresh.pool.query(
-    "create table if not exists check_samples_default partition of check_samples default",
-  );
   await fresh.pool.query("insert into projects (id, name, created_at) values ('prj_1', 'shop', $1)", [now]);
   await makeCheck("chk_here", ["local"]);
   await makeCheck("chk_far", ["local", "fra"]);

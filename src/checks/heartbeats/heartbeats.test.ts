@@ -36,7 +36,6 @@ beforeAll(async () => {
   fresh = await freshDatabase({ migrations: ["control"] });
   const log = { ...silentLog, error: (...given: unknown[]) => void logged.push(given) } as typeof silentLog;
   deps = { db: createDatabase(fresh.pool), clock, log };
-  await fresh.pool.query("create table check_samples_default partition of check_samples default");
   await fresh.pool.query("insert into projects (id, name, created_at) values ('prj_shop', 'shop', now())");
 });
 afterAll(() => fresh[Symbol.asyncDispose]());

@@ -155,7 +155,8 @@ describe("a real MariaDB", { skip: !canStart("mariadb") }, () => {
     const held = Array.from({ length: 11 }, () => connect(at));
     onTestFinished(() => held.forEach((socket) => void socket.destroy()));
     await expect.poll(() => classOf(at)).toBe("down overloaded");
-    expect(await classOf(known)).toBe("down overloaded");
+    // An administrator may still have the one place that is kept for them, and sees how full it is.
+    expect(await classOf(known)).toMatch(/^(down|degraded) overloaded$/);
   });
 
   test("frozen: timeout; killed: refused", async () => {
