@@ -163,7 +163,7 @@ test("a viewer is refused at every operation of the API that changes anything", 
       const asked = (operation.parameters ?? []).filter(
         (each) => each.required === true && each.in === "query",
       );
-      const query = new URLSearchParams(asked.map(({ name }) => [name, "10.0.0.0/8"]));
+      const query = new URLSearchParams(asked.map(({ name }): [string, string] => [name, "10.0.0.0/8"]));
       const named = path.replace("{sha1}", "a".repeat(40)).replaceAll(/\{[^}]+\}/g, "reused");
       const answer = await fetch(`${at.url}${named}?${query}`, {
         method,
