@@ -51,6 +51,8 @@ const Environment = z.object({
     .default("local"),
   /** What tells the prober whether its own network works: at least two addresses (URL or host:port), with commas. */
   SIGNALBOX_CANARIES: z.string().default(""),
+  /** Makes `start prober` an agent, which pushes what it finds to SIGNALBOX_URL and needs no database. */
+  SIGNALBOX_PROBER_TOKEN: z.string().min(1).optional(),
   SIGNALBOX_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
   /** Limits of one build. */
   SIGNALBOX_BUILD_TIMEOUT_S: z.coerce.number().int().positive().default(2_700),
@@ -96,7 +98,11 @@ export type Config = {
   readonly allowNetworks: readonly string[];
   readonly allowLocalRepositories: boolean;
   readonly allowLocalChecks: boolean;
-  readonly prober: { readonly location: string; readonly canaries: readonly string[] };
+  readonly prober: {
+    readonly location: string;
+    readonly canaries: readonly string[];
+    readonly token: string | null;
+  };
   readonly logLevel: "debug" | "info" | "warn" | "error";
   readonly build: {
     readonly timeoutMs: number;
@@ -162,7 +168,11 @@ export function readConfig(env: NodeJS.ProcessEnv, cwd: string): Config {
     allowNetworks: e.SIGNALBOX_ALLOW_NETWORKS.split(",").filter(Boolean),
     allowLocalRepositories: e.SIGNALBOX_ALLOW_LOCAL_REPOSITORIES === "1",
     allowLocalChecks: e.SIGNALBOX_ALLOW_LOCAL_CHECKS === "1",
-    prober: { location: e.SIGNALBOX_LOCATION, canaries: listOf(e.SIGNALBOX_CANARIES) },
+    prober: {
+      location: e.SIGNALBOX_LOCATION,
+      canaries: listOf(e.SIGNALBOX_CANARIES),
+      token: e.SIGNALBOX_PROBER_TOKEN ?? null,
+    },
     logLevel: e.SIGNALBOX_LOG_LEVEL,
     build: {
       timeoutMs: e.SIGNALBOX_BUILD_TIMEOUT_S * 1_000,

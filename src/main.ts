@@ -41,7 +41,8 @@ const PROCESSES = {
     return startDock(dockOptions(config, secrets, log));
   },
   prober: async (config: Config, _secrets: Secrets, log: Log) => {
-    const { startProberProcess } = await import("./prober-app.ts");
+    const { startAgentProcess, startProberProcess } = await import("./prober-app.ts");
+    if (config.prober.token !== null) return startAgentProcess(config, { clock: systemClock, log });
     await awaitDatabase({ clock: systemClock }, requireDatabaseUrl(config));
     return startProberProcess(config, { clock: systemClock, ids: randomIds, log });
   },

@@ -15,11 +15,12 @@ import {
 import type { Config } from "./config.ts";
 import type { Clock } from "./foundation/clock.ts";
 import { createDatabase, createPool } from "./foundation/db.ts";
+import { AppError } from "./foundation/errors.ts";
 import { type Ids, randomShare } from "./foundation/ids.ts";
 import type { Log } from "./foundation/log.ts";
 import { startNotifier } from "./foundation/notify.ts";
 import { createSecretBox, readOrCreateKey } from "./foundation/secret-box.ts";
-import { parseCanaries, startProber } from "./prober/index.ts";
+import { connectControlPlane, parseCanaries, startAgent, startProber } from "./prober/index.ts";
 import { requireDatabaseUrl } from "./process-options.ts";
 import { loadProbe } from "./providers/probes/index.ts";
 import type { SettingsTables } from "./settings/index.ts";
@@ -70,4 +71,36 @@ export async function startProberProcess(
     await undo.disposeAsync();
     throw error;
   }
+}
+
+/**
+ * Starts an agent: the prober of a place that has no database. @throws AppError when there is nowhere to push to, or
+ * the token is not good.
+ */
+export async function startAgentProcess(
+  config: Config,
+  deps: Pick<Deps, "clock" | "log">,
+): Promise<{ readonly port: number; close(): Promise<void> }> {
+  const { url } = config.cli;
+  const { token } = config.prober;
+  if (url === null || token === null) {
+    throw new AppError("bad_request", "An agent needs to know where to push what it finds.", {
+      hint: "Set SIGNALBOX_URL to the control plane's address, beside SIGNALBOX_PROBER_TOKEN.",
+    });
+  }
+  const control = connectControlPlane(deps, { url, token }, config.allowNetworks);
+  const { location } = await control.work();
+  deps.log.info({ location }, "this agent pushes what it finds");
+  const loadChecks = async () => (await control.work()).checks;
+  const canaries = parseCanaries(config.prober.canaries);
+  const agent = startAgent({
+    ...deps,
+    location,
+    canaries,
+    share: randomShare,
+    loadChecks,
+    loadProbe,
+    push: control.push,
+  });
+  return { port: 0, close: agent.close };
 }

@@ -19,6 +19,7 @@ const MAY: Readonly<Record<string, string>> = {
     "the address is Cloudflare's, or the operator's in the environment",
   "src/providers/target/vercel-client.ts": "the address is Vercel's or the dock's, from the environment",
   "src/prober/connectivity.ts": "canaries are the operator's, from the environment",
+  "src/prober/control-plane.ts": "the address is the operator's, from the environment",
   "src/providers/probes/conversation.ts": "TLS on a socket that is guarded already",
   "src/providers/probes/docker.ts": "a Unix socket that an administrator named; TCP goes through connect.ts",
   "src/providers/probes/grpc.ts": "HTTP/2 on a socket that is guarded already",

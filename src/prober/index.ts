@@ -9,5 +9,7 @@
  */
 export type { Chores } from "./chores.ts";
 export { type Canary, parseCanaries } from "./connectivity.ts";
+export { type ControlPlane, connectControlPlane } from "./control-plane.ts";
 export type { LoadChecks, LoadProbe } from "./ports.ts";
 export { type ProberOptions, type RunningProber, startProber } from "./start.ts";
+export { type AgentOptions, startAgent } from "./start-agent.ts";

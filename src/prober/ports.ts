@@ -1,5 +1,7 @@
 import type { LoadedCheck, ProbeKind, ProbeType } from "../checks/index.ts";
 
+export type { LoadedCheck };
+
 /** Port: the checks of these shards. */
 export type LoadChecks = (shards: readonly number[]) => Promise<readonly LoadedCheck[]>;
 

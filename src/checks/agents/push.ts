@@ -13,6 +13,7 @@ const Attempt = z.strictObject({
   status: z.enum(["up", "degraded", "down"]),
   startedAt: time,
   latencyMs: ms,
+  distorted: z.boolean().optional(),
   failure: z.strictObject({ class: z.enum(FAILURE_CLASSES), message: z.string().max(2_000) }).optional(),
   phases: z
     .strictObject({ dnsMs: ms, connectMs: ms, tlsMs: ms, firstByteMs: ms, transferMs: ms })
