@@ -1,4 +1,3 @@
-import assert from "node:assert";
 import type { ProbeType } from "../../checks/model.ts";
 import type { ProbeKind } from "../../checks/probe-kind.ts";
 
@@ -40,7 +39,8 @@ const LOADERS = {
   command: async () => (await import("./command.ts")).command,
 } satisfies Loaders;
 
-type Loaders = Partial<Record<ProbeType, () => Promise<ProbeKind>>>;
+/** One for each type: a missing one does not compile. */
+type Loaders = Record<ProbeType, () => Promise<ProbeKind>>;
 
 /** The types of probe that there are, in the order of the documentation. */
 export function probeTypes(): ProbeType[] {
@@ -48,9 +48,7 @@ export function probeTypes(): ProbeType[] {
 }
 
 export async function loadProbe(type: ProbeType): Promise<ProbeKind> {
-  const load = (LOADERS as Loaders)[type];
-  assert(load !== undefined, `a probe of the type ${type} is registered`);
-  return await load();
+  return await (LOADERS as Loaders)[type]();
 }
 
 /** All of them, for what reads configurations: `settings` of each is what may be written under its type. */
