@@ -67,3 +67,11 @@ export function watchLoopLag(clock: Pick<Clock, "monotonicMs">): LoopLag {
 export function isDistorted(stalledMs: number, latencyMs: number): boolean {
   return stalledMs > Math.max(20, latencyMs / 10);
 }
+
+/**
+ * Whether a timeout may be our own doing. Less would make every hang on a busy machine unknown: with half of the time
+ * left to hear it in, a service that answers is heard.
+ */
+export function explainsTimeout(stalledMs: number, timeoutMs: number): boolean {
+  return stalledMs > Math.max(20, timeoutMs / 2);
+}

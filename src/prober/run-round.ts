@@ -10,7 +10,7 @@ import {
 } from "../checks/index.ts";
 import type { Clock } from "../foundation/clock.ts";
 import { messageOf } from "../foundation/errors.ts";
-import { isDistorted, type LoopLag } from "./loop-lag.ts";
+import { explainsTimeout, isDistorted, type LoopLag } from "./loop-lag.ts";
 import type { Timeline } from "./timeline.ts";
 
 /** One attempt, on a fresh connection. Never throws, by the port's contract; if it does, that is a `fault`. */
@@ -173,7 +173,7 @@ class RoundRun {
     this.#end();
     const attempts = this.#attempts(now);
     const stalledMs = this.#deps.lag.between(this.#startedMs, now);
-    const explained = attempts.some(isTimeout) && isDistorted(stalledMs, policy.timeoutMs);
+    const explained = attempts.some(isTimeout) && explainsTimeout(stalledMs, policy.timeoutMs);
     this.#resolve({
       checkId,
       location: this.#deps.location,

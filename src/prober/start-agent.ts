@@ -35,7 +35,7 @@ export type AgentOptions = {
 const SIGN_MS = 5_000;
 const ONLY_SHARD: ReadonlySet<number> = new Set([0]);
 
-/** Runs the checks of a place that has no database: what is found is pushed, and kept for a while where it cannot be. */
+/** Runs the checks of a place without a database: what is found is pushed, and kept for a while where it cannot be. */
 export function startAgent(options: AgentOptions): { close(): Promise<void> } {
   const { clock, log } = options;
   const lag = watchLoopLag(clock);
