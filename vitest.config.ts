@@ -11,6 +11,8 @@ export default defineConfig({
     // Real processes, three files at a time on two cores: generous, so that only a hang fails for time.
     testTimeout: 120_000,
     hookTimeout: 180_000,
+    // Of one second by default: the kernel alone may take that long to notice that a link is up again.
+    expect: { poll: { timeout: 20_000 } },
     pool: "forks",
     // One more than the cores, since tests of whole installations mostly wait. Eight share one Postgres comfortably.
     maxWorkers: Math.min(availableParallelism() + 1, 8),
