@@ -39,8 +39,7 @@ function simulate(
       begun.push({ ...tick, at: now });
       ends.push({ id: tick.id, at: now + roundMs });
     }
-    const waits = schedule.isWaiting ? (ends[0]?.at ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY;
-    const next = Math.min(turn.next ?? Number.POSITIVE_INFINITY, waits);
+    const next = Math.min(turn.next ?? Number.POSITIVE_INFINITY, ends[0]?.at ?? Number.POSITIVE_INFINITY);
     now = Math.max(next, turn.next === now ? now : now + 1);
     if (stall && now >= stall[0] && now < stall[1]) now = stall[1];
   }
@@ -117,6 +116,14 @@ describe("ticks", () => {
     expect(skipped.every(({ why }) => why === "busy")).toBe(true);
     expect(begun.length + skipped.length).toBe(10);
     expect(begun.length).toBe(4);
+  });
+
+  test("wait a moment for a round that takes just as long as the interval, so that none is left out", () => {
+    const schedule = new Schedule();
+    schedule.set(check("hanging", { intervalMs: 1_000 }), T0);
+    const { begun, skipped } = simulate(schedule, { from: T0, until: T0 + 10_000, roundMs: 1_005 });
+    expect(begun.length).toBe(10);
+    expect(skipped).toEqual([]);
   });
 
   test("at every second interval only, for a check that is backed off; at once at its own pace when it is not", () => {

@@ -33,6 +33,8 @@ type Entry = {
   due: number;
   /** The tick that waits for its turn. */
   waiting: number | null;
+  /** What it waits, or waited, for is the end of its own round. */
+  behind: boolean;
   /** The first tick in a row that did not run: who went without waits less the next time. */
   unservedSince: number | null;
   running: boolean;
@@ -49,6 +51,8 @@ const MISSED_MAX = 10;
 const STARTS_AT_ONCE = 50;
 /** What a point of priority is worth in waiting. */
 const PRIORITY_MS = 1_000;
+/** So long a tick may wait for the round before it: what a round takes to end once its time is up, on a busy machine. */
+const BEHIND_MS = 100;
 /** Timers of Node fire up to a millisecond early. */
 const EARLY_MS = 0.5;
 
@@ -98,6 +102,7 @@ export class Schedule {
       check,
       due: 0,
       waiting: null,
+      behind: false,
       unservedSince: null,
       running: false,
       asked: false,
@@ -129,7 +134,9 @@ export class Schedule {
   /** The round of `id` is over. Its attempts are given back to the limits by whoever ran them. */
   ended(id: string): void {
     const entry = this.#entries.get(id);
-    if (entry) entry.running = false;
+    if (!entry) return;
+    entry.running = false;
+    if (entry.waiting !== null) this.#ready.push({ rank: rankOf(entry, entry.waiting), entry });
   }
 
   /** The time was set back: every tick is worked out anew, a millisecond aside, so that none comes a second time. */
@@ -179,6 +186,7 @@ export class Schedule {
 
   #begin(entry: Entry, scheduledAt: number): Tick {
     entry.waiting = null;
+    entry.behind = false;
     entry.unservedSince = null;
     entry.running = true;
     this.limits.take(entry.check.host);
@@ -209,29 +217,36 @@ export class Schedule {
       if (at < newest) this.#miss(entry, at, skipped);
       for (let tick = newest - MISSED_MAX * step; tick < newest; tick += step)
         if (tick > at) this.#miss(entry, tick, skipped);
-      if (entry.running) skipped.push({ id: entry.check.id, scheduledAt: newest, why: "busy" });
-      else this.#await(entry, newest);
+      this.#await(entry, newest);
     }
   }
 
+  /**
+   * A timeout as long as the interval ends where the next tick is: a tick waits a moment for the end of its own round.
+   * Else every second look at what hangs would be left out.
+   */
   #await(entry: Entry, tick: number): void {
     // Still in line since its last tick: it keeps the place that it has.
-    const inLine = entry.waiting !== null;
+    const inLine = entry.waiting !== null && !entry.running;
     entry.waiting = tick;
+    entry.behind = entry.running;
+    if (entry.running) return;
     entry.unservedSince ??= tick;
-    const rank = entry.unservedSince - entry.check.priority * PRIORITY_MS;
-    if (!inLine) this.#ready.push({ rank, entry });
+    if (!inLine) this.#ready.push({ rank: rankOf(entry, tick), entry });
   }
 
+  /** What was behind its own round had its turn: it does not go first the next time. */
   #miss(entry: Entry, tick: number, skipped: Skipped[]): void {
-    skipped.push({ id: entry.check.id, scheduledAt: tick, why: "missed" });
-    entry.unservedSince ??= tick;
+    const isBusy = entry.behind && tick === entry.waiting;
+    skipped.push({ id: entry.check.id, scheduledAt: tick, why: isBusy ? "busy" : "missed" });
+    if (!isBusy) entry.unservedSince ??= tick;
   }
 
   /** False: it has gone, was begun otherwise, or has waited too long. */
   #waits(entry: Entry, now: number, skipped: Skipped[]): boolean {
-    if (entry.gone || entry.waiting === null) return false;
-    if (now - entry.waiting <= (entry.check.intervalMs * entry.check.pace) / 2) return true;
+    if (entry.gone || entry.running || entry.waiting === null) return false;
+    const longest = (entry.check.intervalMs * entry.check.pace) / 2;
+    if (now - entry.waiting <= (entry.behind ? Math.min(BEHIND_MS, longest) : longest)) return true;
     this.#miss(entry, entry.waiting, skipped);
     entry.waiting = null;
     return false;
@@ -256,6 +271,10 @@ export class Schedule {
   #gridTick({ phase, intervalMs, pace }: Scheduled, after: number): number {
     return nextTick(after, phase + this.#shift, intervalMs * pace);
   }
+}
+
+function rankOf(entry: Entry, tick: number): number {
+  return (entry.unservedSince ?? tick) - entry.check.priority * PRIORITY_MS;
 }
 
 function goesFirst(a: Place, b: Place): boolean {
