@@ -71,7 +71,7 @@ function checksOf(ports: readonly number[], ca: string): Asked[] {
  * made slow as slow: on a busy machine the others may really be.
  */
 function policyOf(kind: Fault): Policy {
-  if (kind === "slow") return { ...POLICY, degradedMs: 250 };
+  if (kind === "slow") return { ...POLICY, degradedMs: 100 };
   return kind === "flapping" ? { ...POLICY, flapChanges: 4 } : POLICY;
 }
 
