@@ -5,7 +5,7 @@ import { messageOf } from "../foundation/errors.ts";
 import type { Log } from "../foundation/log.ts";
 import { notify } from "../foundation/notify.ts";
 import { claimShards, liveProbers, readShards, releaseShards, renewShards } from "./queries.ts";
-import { planShards } from "./shares.ts";
+import { planShards, type ShardRow } from "./shares.ts";
 
 export type ShardDeps = {
   readonly db: Database<CheckTables>;
@@ -26,10 +26,8 @@ export type ShardDeps = {
 export type HeldShards = {
   /** By shard. What is written names them. */
   tokens(): ReadonlyMap<number, number>;
-  /** Looks again now. */
+  /** Looks again now, and finds what has been taken over. */
   wake(): void;
-  /** A write was refused: they have been taken over. */
-  lose(shards: readonly number[]): void;
   /** Gives everything back. */
   close(): Promise<void>;
 };
@@ -58,13 +56,18 @@ export function holdShards(deps: ShardDeps): HeldShards {
     lose(held.filter(({ shard, token }) => !kept.has(shard) && tokens.get(shard) === token).map(shardOf));
   }
 
+  /** Ours by its row, and we have no token: the answer to a claim, or a giving back, got lost. It is free to us. */
+  function asHeld(row: ShardRow): ShardRow {
+    return row.owner === owner && !tokens.has(row.shard) ? { ...row, owner: null } : row;
+  }
+
   /** Answers when to look again, ms from now. */
   async function look(): Promise<number> {
     await renew();
     await deps.beat();
     const now = clock.now();
     const probers = await liveProbers(db, location, new Date(now.getTime() - SEEN_MS));
-    const plan = planShards(await readShards(db, location), owner, probers, now.getTime());
+    const plan = planShards((await readShards(db, location)).map(asHeld), owner, probers, now.getTime());
     if (plan.claim.length > 0) {
       const claimed = await claimShards(db, location, plan.claim, { owner, now, until: until() });
       for (const { shard, token } of claimed) tokens.set(shard, token);
@@ -93,7 +96,6 @@ export function holdShards(deps: ShardDeps): HeldShards {
   return {
     tokens: () => tokens,
     wake: looking.wake,
-    lose,
     async close() {
       await looking.stop();
       const held = [...tokens.keys()];

@@ -60,7 +60,7 @@ export async function readShards(db: Db, location: string): Promise<ShardRow[]> 
 
 type Held = { readonly shard: number; readonly token: number };
 
-/** Claims those of `shards` that are free at `now`. Each adds one to the token: what its last owner writes is void. */
+/** Claims those of `shards` that are free at `now`, or ours already. Each adds one to the token: what its last owner writes is void. */
 export async function claimShards(
   db: Db,
   location: string,
@@ -72,7 +72,7 @@ export async function claimShards(
     select ${location}, shard, ${by.owner}, ${by.until}, 1 from unnest(${shards}::int[]) shard order by shard
     on conflict (location, shard) do update
       set owner = excluded.owner, lease_until = excluded.lease_until, token = s.token + 1
-      where s.owner is null or s.lease_until <= ${by.now}
+      where s.owner is null or s.owner = ${by.owner} or s.lease_until <= ${by.now}
     returning shard, token`.execute(db);
   return rows;
 }
