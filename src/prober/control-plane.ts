@@ -13,8 +13,6 @@ export type ControlPlane = {
 };
 
 const TIMEOUT_MS = 15_000;
-const MESSAGE_MAX = 2_000;
-const TEXT_MAX = 1_000;
 
 /**
  * @param address of the control plane and the agent's token: the operator's, so the guard does not apply.
@@ -72,23 +70,13 @@ export function connectControlPlane(
   };
 }
 
-/** In the shape and within the lengths that a push may have. */
+/** In the shape that a push has. */
 function toPush({ location: _ours, ...round }: Round) {
-  return {
-    ...round,
-    scheduledAt: Math.round(round.scheduledAt),
-    attempts: round.attempts.map(({ failure, observed, ...attempt }) => ({
-      ...attempt,
-      startedAt: Math.round(attempt.startedAt),
-      ...(failure ? { failure: { ...failure, message: failure.message.slice(0, MESSAGE_MAX) } } : {}),
-      ...(observed ? { observed: shortened(observed) } : {}),
-    })),
-  };
-}
-
-function shortened(observed: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const short = (value: unknown) => (typeof value === "string" ? value.slice(0, TEXT_MAX) : value);
-  return Object.fromEntries(Object.entries(observed).map(([name, value]) => [name, short(value)]));
+  const attempts = round.attempts.map((attempt) => ({
+    ...attempt,
+    startedAt: Math.round(attempt.startedAt),
+  }));
+  return { ...round, scheduledAt: Math.round(round.scheduledAt), attempts };
 }
 
 function refusal(status: number, text: string): AppError {

@@ -123,3 +123,20 @@ test("a round that is given up is no round", async () => {
   await Promise.resolve();
   expect(places.taken).toBe(0);
 });
+
+test("what a service says is kept in a form that Postgres takes, however long and broken it is", async () => {
+  const half = "😀".slice(0, 1);
+  const { done } = round(
+    async () => ({
+      status: "down",
+      failure: { class: "assertion", message: `it said \0${half}${"x".repeat(5_000)}` },
+      observed: { greeting: `\0${"x".repeat(998)}😀`, status: 200 },
+    }),
+    { policy: { failures: 1 } },
+  );
+  const [attempt] = (await done)?.attempts ?? [];
+  const texts = [attempt?.failure?.message, attempt?.observed?.greeting].map(String);
+  for (const text of texts) expect(text.isWellFormed() && !text.includes("\0")).toBe(true);
+  expect(texts.map(({ length }) => length)).toEqual([2_000, 1_000]);
+  expect(attempt?.observed?.status).toBe(200);
+});

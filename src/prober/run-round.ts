@@ -11,6 +11,7 @@ import {
 import type { Clock } from "../foundation/clock.ts";
 import { messageOf } from "../foundation/errors.ts";
 import { explainsTimeout, isDistorted, type LoopLag } from "./loop-lag.ts";
+import { storable } from "./storable.ts";
 import type { Timeline } from "./timeline.ts";
 
 /** One attempt, on a fresh connection. Never throws, by the port's contract; if it does, that is a `fault`. */
@@ -164,7 +165,12 @@ class RoundRun {
     const now = this.#deps.clock.monotonicMs();
     const latencyMs = now - run.startedMs;
     const distorted = isDistorted(this.#deps.lag.between(run.startedMs, now), latencyMs);
-    return { ...outcome, startedAt: Math.floor(run.startedAt), latencyMs, ...(distorted && { distorted }) };
+    return {
+      ...storable(outcome),
+      startedAt: Math.floor(run.startedAt),
+      latencyMs,
+      ...(distorted && { distorted }),
+    };
   }
 
   #finish(): void {
