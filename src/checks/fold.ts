@@ -19,7 +19,7 @@ const SLOW_ROUNDS = 2;
  * `since` is the start of the first attempt that said so, although it was believed only later.
  */
 export function fold(before: LocationState | null, round: Round, policy: Policy): LocationState {
-  const state = before === null ? unheard(round, policy) : forgetStale(before, round, policy);
+  const state = before === null ? unheard(round, policy) : forgetStale(setBack(before, round), round, policy);
   const said = round.untrusted === null ? round.attempts.filter((one) => answerOf(one) !== "nothing") : [];
   const last = said.at(-1);
   if (last === undefined) return withoutVerdict(state, round);
@@ -46,6 +46,20 @@ function unheard(round: Round, { graceMs }: Policy): LocationState {
     lastLatencyMs: null,
     baseline: null,
     ...(graceMs > 0 ? { graceUntil: round.startedAt + graceMs } : {}),
+  };
+}
+
+/** Rounds follow each other: one that begins before the last has ended is of a clock that was set back since. */
+function setBack(before: LocationState, { startedAt }: Round): LocationState {
+  if (before.lastAt === null || startedAt >= before.lastAt) return before;
+  const past = <T extends number | null>(at: T) => (at === null ? at : Math.min(at, startedAt)) as T;
+  return {
+    ...before,
+    since: past(before.since),
+    firstFailureAt: past(before.firstFailureAt),
+    firstSuccessAt: past(before.firstSuccessAt),
+    lastAt: startedAt,
+    ...(before.slow ? { slow: { ...before.slow, since: past(before.slow.since) } } : {}),
   };
 }
 

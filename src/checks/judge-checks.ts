@@ -12,22 +12,31 @@ export type Step = {
   readonly after: LocationState;
 };
 
-/** Judges checks whose rows of `check_states` the transaction holds, and writes what changed. */
+/**
+ * Judges checks whose rows of `check_states` the transaction holds, and writes what changed.
+ * @param ahead what is written of a time after it was written before the clock was set back. Null: nothing was.
+ */
 export async function judgeChecks(
   tx: QueryExecutorProvider,
   ids: readonly string[],
   steps: ReadonlyMap<string, readonly Step[]>,
   now: Date,
+  ahead: Date | null = null,
 ): Promise<Judged[]> {
   if (ids.length === 0) return [];
   const rows = await readJudged(tx, ids, now);
-  const judged = rows.map((row) => judgeRow(row, steps.get(row.id) ?? [], now.getTime()));
+  const judged = rows.map((row) => judgeRow(row, steps.get(row.id) ?? [], now.getTime(), ahead?.getTime()));
   await writeJudgements(tx, judged, now);
   return judged;
 }
 
 /** Pure. From what is written of a check and what is new, to what is to be written. */
-export function judgeRow(row: JudgedRow, steps: readonly Step[], now: number): Judged {
+export function judgeRow(
+  row: JudgedRow,
+  steps: readonly Step[],
+  now: number,
+  ahead = Number.POSITIVE_INFINITY,
+): Judged {
   const { policy } = row;
   const voices = new Map(row.voices.map((voice) => [voice.location, voice]));
   const transitions: Transition[] = [];
@@ -40,10 +49,12 @@ export function judgeRow(row: JudgedRow, steps: readonly Step[], now: number): J
     if (judgement.transition) transitions.push(judgement.transition);
     if (judgement.turn) turns.push(judgement.turn);
   };
-  let at = Math.max(displayed.since, ...row.voices.map(({ fold }) => fold.lastAt ?? 0));
+  const known = [displayed.since, ...row.voices.map(({ fold }) => fold.lastAt ?? 0)];
+  let at = Math.max(0, ...known.filter((each) => each <= ahead));
   for (const { location, startedAt, endedAt, after } of [...steps].sort((a, b) => a.endedAt - b.endedAt)) {
     // It came by another way already, or something newer did.
-    if (Math.round(endedAt) <= (voices.get(location)?.lastAt ?? Number.NEGATIVE_INFINITY)) continue;
+    const lastAt = voices.get(location)?.lastAt ?? Number.NEGATIVE_INFINITY;
+    if (Math.round(endedAt) <= lastAt && lastAt <= ahead) continue;
     // What ended before this round began, ended, although nobody was there to see it.
     if (judgeAt !== null && judgeAt <= startedAt) judgeAsOf(startedAt);
     voices.set(location, { location, fold: after, lastAt: Math.round(endedAt) });

@@ -202,6 +202,28 @@ describe("a fence", () => {
     expect([await count("check_samples"), (await changes()).length]).toEqual([1, 1]);
   });
 
+  it("an outage is found at once also after the clock was set back by an hour", async () => {
+    await claim("prb_1", 7);
+    const wrong = foldAll(null, [tick(360, true)]);
+    await record(wrong, fence);
+    now = T0;
+    const all = foldAll(wrong[0]?.after ?? null, [
+      tick(0, true),
+      tick(1, false),
+      tick(2, false),
+      tick(3, true),
+    ]);
+    const found: string[] = [];
+    for (const one of all) {
+      now = one.round.endedAt;
+      const { transitions } = await recordRounds(deps, [one], fence);
+      found.push(transitions.map(({ to }) => to).join());
+    }
+    expect(found).toEqual(["", "down", "", "up"]);
+    const { rows } = await fresh.pool.query("select last_at from check_locations");
+    expect(rows).toEqual([{ last_at: new Date(now) }]);
+  });
+
   it("refuses what is another location's, and what is no check any more", async () => {
     await claim("prb_1", 7);
     const elsewhere = foldAll(null, [tick(0, true)], aPolicy(), { location: "fra" });

@@ -19,6 +19,9 @@ export type Recorded = {
   readonly transitions: readonly (Transition & { readonly checkId: string })[];
 };
 
+/** A prober's own clock follows the machine's within a second. */
+const AHEAD_MS = 2_000;
+
 /**
  * Writes rounds, and what follows from them, at once or not at all: samples, what each location says, and, for the
  * checks of which a location says something new, what is shown, its span, its event and its notification. The same
@@ -33,6 +36,8 @@ export async function recordRounds(
 ): Promise<Recorded> {
   if (batch.length === 0) return { written: 0, refused: [], transitions: [] };
   const now = deps.clock.now();
+  // Whoever holds the shard is the only writer: what lies ahead of its clock is its own, of before that was set back.
+  const ahead = fence && new Date(now.getTime() + AHEAD_MS);
   const ids = [...new Set(batch.map(({ check }) => check.id))];
   const { judged, ...recorded } = await deps.db.transaction().execute(async (tx) => {
     const shown = await admit(tx, ids, fence);
@@ -51,8 +56,8 @@ export async function recordRounds(
       })),
     );
     if (steps.size > 0) await lockStates(tx, [...steps.keys()]);
-    const judged = await judgeChecks(tx, [...steps.keys()], steps, now);
-    await writeLocations(tx, rounds);
+    const judged = await judgeChecks(tx, [...steps.keys()], steps, now, ahead);
+    await writeLocations(tx, rounds, ahead);
     return { written, refused, judged };
   });
   const changed = judged.filter(({ transitions }) => transitions.length > 0);

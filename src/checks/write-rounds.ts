@@ -56,10 +56,14 @@ export async function writeSamples(
   return Number(numAffectedRows ?? 0);
 }
 
-/** What each location says now. What is older than what is written changes nothing. */
+/**
+ * What each location says now. What is older than what is written changes nothing, unless that is of after `ahead`:
+ * then it is of a clock that was set back.
+ */
 export async function writeLocations(
   db: QueryExecutorProvider,
   sorted: readonly FoldedRound[],
+  ahead: Date | null,
 ): Promise<void> {
   const rows = [...newestOfEach(sorted).values()].map(({ round, before, after }) => ({
     round,
@@ -80,7 +84,7 @@ export async function writeLocations(
       as t (check_id, location, last_ms, last_latency_ms, last_status, fold)
     on conflict (check_id, location) do update set fold = excluded.fold, last_at = excluded.last_at,
       last_latency_ms = excluded.last_latency_ms, last_status = excluded.last_status
-    where excluded.last_at > l.last_at`.execute(db);
+    where excluded.last_at > l.last_at or l.last_at > ${ahead}`.execute(db);
 }
 
 function newestOfEach(sorted: readonly FoldedRound[]): ReadonlyMap<string, FoldedRound> {
