@@ -30,7 +30,7 @@ import { answerRequests } from "./requests.ts";
 import { keepRoster, type Roster } from "./roster.ts";
 import { createRunner } from "./runner.ts";
 import { Schedule } from "./schedule.ts";
-import { createTimeline } from "./timeline.ts";
+import { createTimeline, type Timeline } from "./timeline.ts";
 import { createTrust } from "./trust.ts";
 import { createWriter, type Writer } from "./write-behind.ts";
 
@@ -78,7 +78,7 @@ export async function startProber(options: ProberOptions): Promise<RunningProber
       lookAgain();
     },
   });
-  const requests = takeRequests(options, (checkId) => {
+  const requests = takeRequests(options, timeline, (checkId) => {
     const asked = schedule.ask(checkId);
     if (asked) runner.pump();
     return asked;
@@ -168,10 +168,15 @@ function reportOf({ log, reporter, writer, schedule, lag, connectivity }: Report
   });
 }
 
-function takeRequests({ db, clock, log }: ProberOptions, ask: (checkId: string) => boolean) {
+function takeRequests(
+  { db, clock, log }: ProberOptions,
+  timeline: Timeline,
+  ask: (checkId: string) => boolean,
+) {
   return answerRequests({
     clock,
     log,
+    timeline,
     read: (since) => openRequests(db, since),
     answer: (ids, round) => answerRows(db, ids, round, clock.now()),
     ask,
