@@ -187,6 +187,24 @@ describe("running checks now", () => {
     expect(run.body).toMatchObject({ ok: true, results: [{ status: "up", failure: null }] });
   });
 
+  test("a heartbeat is not asked: what was heard of it counts, and nobody waits for more", async () => {
+    const well = await make({ name: "backup", type: "heartbeat", settings: {}, critical: true });
+    await say(well, "up");
+    await make({ name: "report", type: "heartbeat", settings: {} });
+    const { body } = await post({ project }, "deployer", "/run");
+    expect(body).toMatchObject({
+      ok: true,
+      results: [
+        { check: { name: "backup" }, status: "up", unanswered: null },
+        {
+          check: { name: "report" },
+          status: "unknown",
+          unanswered: expect.stringContaining("not called yet"),
+        },
+      ],
+    });
+  });
+
   test("says who did not answer", async () => {
     await make({ critical: true, intervalMs: 100, timeoutMs: 1 });
     const asked = async () => (await stand.rows("select id from check_requests")).length;

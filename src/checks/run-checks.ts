@@ -16,7 +16,7 @@ export type RunInput = {
 
 export type RunResult = {
   readonly check: CheckOverview;
-  /** Null: nobody has answered. */
+  /** Null: nobody has answered, or it is a heartbeat. */
   readonly round: Round | null;
   /** The attempt that decided; null: there was none. */
   readonly attempt: Attempt | null;
@@ -32,7 +32,7 @@ const MOST = 500;
 
 /**
  * Has checks run now, by the prober whose they are, and waits for what it finds (deployer). They count like any other
- * round. @throws AppError `forbidden`; `not_found` with the names that there are not.
+ * round. Of heartbeats it says what was heard last. @throws AppError `forbidden`; `not_found` with the names that there are not.
  */
 export async function runChecks(
   deps: CheckDeps,
@@ -44,15 +44,20 @@ export async function runChecks(
   const { db, clock } = deps;
   const projectId = await deps.projectIdOf(input.project);
   const all = await readOverview(db, { projectId, environment: input.environment }, clock.now());
-  const checks = chosen(all, input);
-  if (checks.length === 0) return [];
+  const wanted = chosen(all, input);
+  const checks = wanted.filter(({ type }) => type !== "heartbeat");
+  const heard = wanted.filter(({ type }) => type === "heartbeat").map(heardOf);
+  if (checks.length === 0) return heard;
   const requests = await ask(deps, actor, projectId, checks);
   const limitMs = Math.max(...checks.map(({ policy }) => policy.timeoutMs)) + ROOM_MS;
   try {
     const rounds = await answers(deps, [...requests.keys()], limitMs, signal);
     const silent = [...requests].filter(([id]) => !rounds.has(id)).map(([, check]) => check);
     const reasons = await whySilent(deps, silent, limitMs);
-    return [...requests].map(([id, check]) => resultOf(check, rounds.get(id) ?? null, reasons.get(check.id)));
+    const asked = [...requests].map(([id, check]) =>
+      resultOf(check, rounds.get(id) ?? null, reasons.get(check.id)),
+    );
+    return [...asked, ...heard].sort((a, b) => wanted.indexOf(a.check) - wanted.indexOf(b.check));
   } finally {
     await db
       .deleteFrom("check_requests")
@@ -132,6 +137,19 @@ function resultOf(check: CheckOverview, round: Round | null, unanswered: string 
     explanation: failure === undefined ? null : explain(failure.class),
     unanswered: round === null ? (unanswered ?? "the prober answered without a round") : null,
   };
+}
+
+/** A heartbeat is not asked, it calls: how it is is known already. */
+function heardOf(check: CheckOverview): RunResult {
+  const { state, lastAt, stale, displayed, explanation } = check;
+  if (state === "unknown" || lastAt === null || stale) {
+    const why = lastAt === null ? "has not called yet" : "nothing is known of it now";
+    const unanswered = `it is not asked but calls, and ${why}`;
+    return { check, round: null, attempt: null, explanation: null, unanswered };
+  }
+  const failure = displayed?.failure ? { failure: displayed.failure } : {};
+  const attempt: Attempt = { status: state, startedAt: lastAt.getTime(), latencyMs: 0, ...failure };
+  return { check, round: null, attempt, explanation, unanswered: null };
 }
 
 /** For each check: who has it, and when that one was seen last. */
