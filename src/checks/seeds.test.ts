@@ -133,6 +133,8 @@ test("a check that was written takes the place of the one of its name; null take
     { name: "more" },
   ]);
   expect(named(overlay(seeds, {}))).toEqual(["web", "tls.shop.example.com"]);
+  const [web] = seeds;
+  if (web) expect(named(overlay([{ ...web, name: "constructor" }], {}))).toEqual(["constructor"]);
 });
 
 describe("following a deployment", () => {

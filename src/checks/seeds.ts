@@ -208,7 +208,7 @@ export function overlay(
 ): WantedCheck[] {
   const names = new Set<string>();
   const kept = seeds.filter(({ name }) => {
-    if (name in configured || names.has(name)) return false;
+    if (Object.hasOwn(configured, name) || names.has(name)) return false;
     names.add(name);
     return true;
   });

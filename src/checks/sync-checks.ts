@@ -51,7 +51,7 @@ export async function syncChecks(deps: SyncDeps, live: LiveDeployment, signal: A
   const used = usedChecks(uses, env);
   const wanted = overlay([...deployed, ...used.checks], configured);
   const filled = wanted.map((check) => ({ ...check, settings: asRow(fillVariables(check.settings, env)) }));
-  const gaps = [...unmet, ...used.gaps].filter(({ subject }) => !(subject in configured));
+  const gaps = [...unmet, ...used.gaps].filter(({ subject }) => !Object.hasOwn(configured, subject));
   await write(deps, live, { wanted: filled, gaps, failure: null });
 }
 
