@@ -86,6 +86,11 @@ describe("a check made by hand", () => {
        values ($1, $2, $2, 'up', 'down', 'refused', 'x')`,
       [id, stand.clock.now()],
     );
+    await stand.rows(
+      `insert into check_samples (check_id, location, scheduled_at, started_at, late_ms, status)
+       select $1, 'local', to_timestamp(n / 1000.0), to_timestamp(0), 0, 'up' from generate_series(1, 2) n`,
+      [id],
+    );
     const one = await stand.request("viewer", "GET", `/api/checks/${id}`);
     expect(one.body).toMatchObject({
       check: {
@@ -95,11 +100,24 @@ describe("a check made by hand", () => {
         explanation: { means: expect.stringContaining("nothing listens") },
         locations: [{ location: "local", state: "down" }],
       },
-      samples: [],
+      samples: [2, 1].map((n) => ({
+        location: "local",
+        scheduledAt: new Date(n).toISOString(),
+        status: "up",
+      })),
       events: [{ check: "page", from: "up", to: "down" }],
     });
     const events = await stand.request("viewer", "GET", `/api/checks/events?project=${project}&limit=1`);
     expect(events.body.events).toHaveLength(1);
+  });
+
+  test("is judged again when its policy changes: another place may have no say any more", async () => {
+    const id = await make();
+    await say(id, "down");
+    const put = { settings: { url: "https://example.com/" }, locations: ["local"] };
+    expect((await stand.request("deployer", "PUT", `/api/checks/${id}`, put)).status).toBe(200);
+    const due = "select from check_states where check_id = $1 and judge_at <= $2";
+    expect(await stand.rows(due, [id, stand.clock.now()])).toHaveLength(1);
   });
 
   test("that runs on the prober's own machine is an owner's", async () => {

@@ -170,7 +170,7 @@ export async function findChildren(db: QueryExecutorProvider, ids: readonly stri
 }
 
 /**
- * Something around these checks has changed (a window of maintenance, a policy): the next sweep judges them. What is
+ * Something around these checks has changed (a window of maintenance): the next sweep judges them. What is
  * overdue stays so: rollups wait for it from then on.
  */
 export async function judgeSoon(

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { audit, systemActor } from "../access/index.ts";
 import type { Tx } from "../foundation/db.ts";
 import type { Ids } from "../foundation/ids.ts";
@@ -87,6 +88,10 @@ export async function changeCheck(
     .where("id", "=", id)
     .execute();
   await placeIfHeard(deps, { ...change, id }, at);
+  // Other places may have a say, and what they said may hold for another time: the next sweep looks.
+  await sql`update check_states set judge_at = least(judge_at, ${at}) where check_id = ${id}`.execute(
+    deps.tx,
+  );
 }
 
 /** Its history stays; nobody looks any more. */
