@@ -104,10 +104,14 @@ const LAST = 50;
 
 /** What happened to one check lately, the newest first. */
 export async function readHistory(db: QueryExecutorProvider, id: string) {
+  // Of each location, by the index, the newest; over all of them at once every sample of the week would be read.
   const samples = sql<SampleRow>`
-    select location, scheduled_at as "scheduledAt", started_at as "startedAt", late_ms as "lateMs", status, untrusted,
+    select s.location, scheduled_at as "scheduledAt", started_at as "startedAt", late_ms as "lateMs", status, untrusted,
       latency_ms as "latencyMs", failure_class as "failureClass", details
-    from check_samples where check_id = ${id} order by scheduled_at desc limit ${LAST}`.execute(db);
+    from check_locations l cross join lateral (
+      select s.* from check_samples s where s.check_id = l.check_id and s.location = l.location
+      order by s.scheduled_at desc limit ${LAST}) s
+    where l.check_id = ${id} order by scheduled_at desc limit ${LAST}`.execute(db);
   const spans = sql<SpanRow>`
     select from_at as "fromAt", to_at as "toAt", state, failure_class as "failureClass"
     from check_spans where check_id = ${id} order by from_at desc limit ${LAST}`.execute(db);
