@@ -10,7 +10,7 @@ export type Mode = "well" | "refuse" | "hang" | "slow" | "status 500" | "wrong b
 export type Order = { readonly target: number; readonly mode: Mode };
 export type Certificates = Readonly<Record<"good" | "expired", { key: string; cert: string }>>;
 
-/** As in virtual time, less than a third of the timeout: beyond it a prober asks again, and so sees the end of it sooner. */
+/** As in virtual time, less than a third of the timeout: beyond it a prober asks again, and sees its end sooner. */
 const SLOW_MS = 150;
 
 type Target = { server: Server; mode: Mode; port: number; readonly sockets: Set<Socket> };

@@ -32,7 +32,8 @@ const MOST = 500;
 
 /**
  * Has checks run now, by the prober whose they are, and waits for what it finds (deployer). They count like any other
- * round. Of heartbeats it says what was heard last. @throws AppError `forbidden`; `not_found` with the names that there are not.
+ * round. Of heartbeats it says what was heard last.
+ * @throws AppError `forbidden`; `not_found` with the names that there are not.
  */
 export async function runChecks(
   deps: CheckDeps,

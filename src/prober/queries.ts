@@ -60,7 +60,10 @@ export async function readShards(db: Db, location: string): Promise<ShardRow[]> 
 
 type Held = { readonly shard: number; readonly token: number };
 
-/** Claims those of `shards` that are free at `now`, or ours already. Each adds one to the token: what its last owner writes is void. */
+/**
+ * Claims those of `shards` that are free at `now`, or ours already. Each adds one to the token: what its last owner
+ * writes is void.
+ */
 export async function claimShards(
   db: Db,
   location: string,

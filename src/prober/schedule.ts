@@ -51,7 +51,7 @@ const MISSED_MAX = 10;
 const STARTS_AT_ONCE = 50;
 /** What a point of priority is worth in waiting. */
 const PRIORITY_MS = 1_000;
-/** So long a tick may wait for the round before it: what a round takes to end once its time is up, on a busy machine. */
+/** So long a tick may wait for the round before it: what one takes to end after its time is up, on a busy machine. */
 const BEHIND_MS = 100;
 /** Timers of Node fire up to a millisecond early. */
 const EARLY_MS = 0.5;
