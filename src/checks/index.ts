@@ -9,7 +9,7 @@
  * - **service**: a line of `GET /api/health`: one of Signalbox's own, or a check of an environment.
  */
 
-export type { AgentCheck } from "./agents/agent-work.ts";
+export { type AgentCheck, AT_HOME } from "./agents/agent-work.ts";
 export { agentRoutes, proberRoutes } from "./agents/routes.ts";
 export type { AgentTables } from "./agents/tables.ts";
 export { type Answer, answerOf } from "./answer.ts";

@@ -21,6 +21,8 @@ beforeAll(async () => {
   await fresh.pool.query("insert into projects (id, name, created_at) values ('prj_1', 'shop', $1)", [now]);
   await add("chk_a", "deployment", { url: "http://shop.localhost:8080/" });
   await add("chk_b", "deployment", { url: "https://shop.example.com/" });
+  await add("chk_f", "deployment", { host: "shop.localhost", port: 8080 });
+  await add("chk_g", "config", { host: "shop.localhost", port: 8080 });
   await add("chk_c", "config", { url: { secret: "REDIS_URL" }, tls: [{ key: { secret: "TLS_KEY" } }] });
   await add("chk_d", "api", { url: "https://x.example" }, sealSettings(box, "chk_other", {}));
   await add("chk_e", "api", { url: "https://x.example" });
@@ -67,7 +69,9 @@ async function one(id: string) {
 
 test("a release behind our own gateway is not guarded; every other address is", async () => {
   expect((await one("chk_a")).network).toBeNull();
-  expect((await one("chk_b")).network).toEqual({ allowNetworks: ["10.9.0.0/16"] });
+  expect((await one("chk_f")).network).toBeNull();
+  for (const id of ["chk_b", "chk_g"])
+    expect((await one(id)).network).toEqual({ allowNetworks: ["10.9.0.0/16"] });
 });
 
 test("a check whose secrets are missing stays, with what to do; once they are set it has their values", async () => {
@@ -102,7 +106,7 @@ test("a check whose secrets are missing stays, with what to do; once they are se
 
 test("a row that does not open is a problem of its own check alone", async () => {
   const checks = await load();
-  expect(checks.map(({ id }) => id)).toEqual(["chk_a", "chk_b", "chk_c", "chk_d"]);
+  expect(checks.map(({ id }) => id)).toEqual(["chk_a", "chk_b", "chk_c", "chk_d", "chk_f", "chk_g"]);
   expect(checks.filter(({ problem }) => problem !== null).map(({ id }) => id)).toEqual(["chk_d"]);
 });
 

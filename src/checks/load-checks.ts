@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import type { Tx } from "../foundation/db.ts";
 import { messageOf } from "../foundation/errors.ts";
 import type { SecretBox } from "../foundation/secret-box.ts";
@@ -30,9 +31,11 @@ export async function listChecks(
   options: {
     readonly shards?: readonly number[] | undefined;
     readonly ids?: readonly string[] | undefined;
+    /** Only those that are asked from there: the others' secrets are not opened. */
+    readonly location?: string | undefined;
   } = {},
 ): Promise<LoadedCheck[]> {
-  const { shards, ids } = options;
+  const { shards, ids, location } = options;
   if (shards?.length === 0 || ids?.length === 0) return [];
   const rows = await deps.db
     .selectFrom("checks")
@@ -40,6 +43,7 @@ export async function listChecks(
     .where("retired_at", "is", null)
     .$if(shards !== undefined, (query) => query.where("shard", "in", shards ?? []))
     .$if(ids !== undefined, (query) => query.where("id", "in", ids ?? []))
+    .$if(location !== undefined, (query) => query.where(sql<boolean>`policy -> 'locations' ? ${location}`))
     .orderBy("id")
     .execute();
   const projects = [...new Set(rows.map(({ project_id }) => project_id))];
@@ -92,7 +96,9 @@ function missingVariables(names: readonly string[]): Failure {
  * people point where they like.
  */
 function isOwnHost(settings: unknown): boolean {
-  const url = typeof settings === "object" && settings !== null && "url" in settings ? settings.url : null;
-  const host = typeof url === "string" ? (URL.parse(url)?.hostname ?? "") : "";
-  return host === "localhost" || host.endsWith(".localhost");
+  if (typeof settings !== "object" || settings === null) return false;
+  // What is asked by tcp has no URL.
+  const { url, host } = settings as { readonly url?: unknown; readonly host?: unknown };
+  const name = typeof url === "string" ? URL.parse(url)?.hostname : host;
+  return typeof name === "string" && /(^|\.)localhost$/.test(name);
 }

@@ -1,5 +1,5 @@
 import { request } from "undici";
-import type { AgentCheck, ProberReport, Round } from "../checks/index.ts";
+import { type AgentCheck, AT_HOME, type ProberReport, type Round } from "../checks/index.ts";
 import type { Clock } from "../foundation/clock.ts";
 import { AppError, messageOf } from "../foundation/errors.ts";
 import type { Log } from "../foundation/log.ts";
@@ -50,7 +50,9 @@ export function connectControlPlane(
       if (answer.status !== 200) throw refusal(answer.status, answer.text);
       const { location, checks } = JSON.parse(answer.text) as { location: string; checks: AgentCheck[] };
       const source = "api" as const;
-      const work = { location, checks: checks.map((check) => ({ ...check, source, shard: 0, network })) };
+      // Whoever has the control plane must not have programs run here by it.
+      const ours = checks.filter(({ type }) => !AT_HOME.includes(type));
+      const work = { location, checks: ours.map((check) => ({ ...check, source, shard: 0, network })) };
       known = { etag: String(answer.headers.etag), work };
       return work;
     },

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { type LoadedCheck, listChecks } from "../load-checks.ts";
+import type { ProbeType } from "../model.ts";
 import type { Agent, AgentDeps } from "./deps.ts";
 
 /** A check as an agent runs it. What it may reach is the agent's own operator's to say, so no network comes along. */
@@ -15,17 +16,17 @@ export type AgentWork = {
   readonly etag: string;
 };
 
-/** Reads and runs things on its own machine: no agent is asked to. */
-const AT_HOME = new Set(["docker", "command", "heartbeat"]);
+/** What reads or runs things on the prober's own machine, or is not asked at all: no agent is given it. */
+export const AT_HOME: readonly ProbeType[] = ["docker", "command", "heartbeat"];
 
 /**
  * The checks that name the agent's location, with the secrets that they need: whoever names a place in a check trusts
  * it with them.
  */
 export async function agentWork(deps: AgentDeps, { location }: Agent): Promise<AgentWork> {
-  const all = await listChecks({ ...deps, allowNetworks: [] });
+  const all = await listChecks({ ...deps, allowNetworks: [] }, { location });
   const checks = all
-    .filter(({ policy, type }) => policy.locations.includes(location) && !AT_HOME.has(type))
+    .filter(({ type }) => !AT_HOME.includes(type))
     .map(({ id, projectId, environment, name, type, settings, policy, problem }) => {
       return { id, projectId, environment, name, type, settings, policy, problem };
     });
