@@ -3,7 +3,10 @@ import { FAILURE_CLASSES } from "../model.ts";
 
 /** Of one push. An agent that has more sends several. */
 export const MAX_ROUNDS = 5_000;
-const MAX_ATTEMPTS = 20;
+/** As many as a policy may ask for. */
+const MAX_ATTEMPTS = 100;
+/** A histogram has no more buckets. */
+const MAX_BUCKETS = 200;
 
 const time = z.number().int().min(0).max(8.64e15);
 const ms = z.number().min(0).max(86_400_000);
@@ -22,16 +25,34 @@ const Attempt = z.strictObject({
   observed: z.record(z.string().max(100), fact).optional(),
 });
 
-/** A round as an agent tells it; its place is the token's to say. */
-export const PushedRound = z.strictObject({
-  checkId: z.string().min(1).max(100),
-  scheduledAt: time,
-  startedAt: time,
-  lateMs: z.number().min(-86_400_000).max(86_400_000),
-  endedAt: time,
-  attempts: z.array(Attempt).max(MAX_ATTEMPTS),
-  untrusted: z.enum(["lag", "offline", "missed", "busy"]).nullable(),
-});
+/**
+ * A round as an agent tells it; its place is the token's to say. What is said since its start would be said for ever
+ * of a start that has not come yet.
+ */
+export const PushedRound = z
+  .strictObject({
+    checkId: z.string().min(1).max(100),
+    scheduledAt: time,
+    startedAt: time,
+    // A tick that was missed while its machine slept is told late, however long that was.
+    lateMs: z.number().min(-8.64e15).max(8.64e15),
+    endedAt: time,
+    attempts: z.array(Attempt).max(MAX_ATTEMPTS),
+    untrusted: z.enum(["lag", "offline", "missed", "busy"]).nullable(),
+  })
+  .refine(isInOrder, { error: "ends before it starts" });
+
+/** To the millisecond that rounding takes. */
+function isInOrder(round: {
+  scheduledAt: number;
+  startedAt: number;
+  endedAt: number;
+  attempts: readonly { startedAt: number }[];
+}): boolean {
+  const { scheduledAt, startedAt, endedAt, attempts } = round;
+  if (Math.max(scheduledAt, startedAt) > endedAt + 1) return false;
+  return attempts.every((one) => one.startedAt >= startedAt - 1 && one.startedAt <= endedAt + 1);
+}
 
 const Report = z.strictObject({
   checks: z.number(),
@@ -39,7 +60,9 @@ const Report = z.strictObject({
   missed: z.number(),
   latenessP50Ms: z.number(),
   latenessP99Ms: z.number(),
-  lateness: z.record(z.string().max(8), z.number()),
+  lateness: z
+    .record(z.string().max(8), z.number())
+    .refine((buckets) => Object.keys(buckets).length <= MAX_BUCKETS, { error: "has too many buckets" }),
   unwritten: z.number(),
   writeLagMs: z.number(),
   eventLoopLagP99Ms: z.number(),

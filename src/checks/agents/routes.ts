@@ -122,18 +122,19 @@ export function agentRoutes<E extends Env>(deps: AgentDeps): OpenAPIHono<E> {
     return turn;
   };
   const router = createRouter<E>();
-  router.use("/results", bodyLimit({ maxSize: MAX_PUSH_BYTES, onError: tooLarge }));
   router.use(async (c, next) => {
-    // Told one thing and no more: whoever has no token learns nothing of what may be sent.
+    // Told one thing and no more: whoever has no token learns nothing of what may be sent, and sends nothing.
     await authenticateAgent(deps.db, c.req.header("authorization"));
     await next();
   });
+  router.use("/results", bodyLimit({ maxSize: MAX_PUSH_BYTES, onError: tooLarge }));
   return router
     .openapi(work, async (c) => {
       const agent = await authenticateAgent(deps.db, c.req.header("authorization"));
       const { etag, ...body } = await agentWork(deps, agent);
       if (c.req.header("if-none-match") === etag) return c.body(null, 304);
       c.header("etag", etag);
+      c.header("cache-control", "no-store");
       return c.json({ ...body, checks: body.checks.map((check) => ({ ...check })) }, 200);
     })
     .openapi(results, async (c) => {
