@@ -7,6 +7,9 @@ create table prober_agents (
   token_hash bytea not null unique,
 
   seen_at timestamptz,
+  -- What is added to the times that it tells, and by how much its clock seemed to be off when it pushed last.
+  correction_ms float8 not null default 0,
+  off_ms float8,
   actor_name text not null,
   created_at timestamptz not null,
   revoked_at timestamptz

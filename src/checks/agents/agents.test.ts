@@ -9,6 +9,8 @@ import { silentLog } from "../../foundation/log.ts";
 import { createSecretBox } from "../../foundation/secret-box.ts";
 import { DEFAULT_POLICY } from "../model.ts";
 import { sealSettings } from "../sealed-settings.ts";
+import { agentWork } from "./agent-work.ts";
+import { receiveResults } from "./receive-results.ts";
 import { agentRoutes, proberRoutes } from "./routes.ts";
 import type { AgentTables } from "./tables.ts";
 
@@ -28,7 +30,11 @@ beforeAll(async () => {
 });
 afterAll(() => fresh[Symbol.asyncDispose]());
 
-async function makeCheck(id: string, locations: readonly string[]): Promise<void> {
+async function makeCheck(
+  id: string,
+  locations: readonly string[],
+  type: "http" | "command" = "http",
+): Promise<void> {
   const now = systemClock.now();
   const settings = sealSettings(box, id, { url: "https://shop.example" });
   await db
@@ -38,7 +44,7 @@ async function makeCheck(id: string, locations: readonly string[]): Promise<void
       project_id: "prj_1",
       environment: "production",
       name: id,
-      type: "http",
+      type,
       source: "api",
       subject: "https://shop.example",
       settings,
@@ -52,9 +58,13 @@ async function makeCheck(id: string, locations: readonly string[]): Promise<void
     .execute();
 }
 
+function agentDeps() {
+  return { db, box, clock: systemClock, ids: randomIds, changed: async () => void changes++ };
+}
+
 function api(role: Actor["role"]) {
   const root = createApi<ActorEnv>({ ids: randomIds, log: silentLog });
-  const deps = { db, box, clock: systemClock, ids: randomIds, changed: async () => void changes++ };
+  const deps = agentDeps();
   root.route("/api/agent", agentRoutes<ActorEnv>(deps));
   root.use("/api/*", async (c, next) => {
     c.set("actor", { kind: "token", id: `tok_${role}`, name: role, role });
@@ -187,10 +197,89 @@ test("rubbish is told apart, and nothing of it is kept", async () => {
     { ...good, scheduledAt: "yesterday" },
     { ...good, location: "local" },
     { ...good, lateMs: Number.NaN },
+    { ...good, startedAt: good.startedAt + 86_400_000 },
+    { ...good, scheduledAt: good.scheduledAt + 86_400_000 },
+    { ...good, attempts: [{ ...good.attempts[0], startedAt: good.startedAt + 86_400_000 }] },
     null,
   ];
   for (const each of rubbish) expect((await push(token, [each])).status).toBe(400);
   expect((await call("viewer", "POST", "/agent/results", "[]", token)).status).toBe(400);
   const many = Array.from({ length: 5_001 }, () => good);
   expect((await push(token, many)).status).toBe(400);
+});
+
+test("with a wrong clock, too, the same push counts once, however long it was on its way", async () => {
+  await makeCheck("chk_skew", ["sgp"]);
+  const { token } = (await call("owner", "POST", "/probers", { location: "sgp" })).body;
+  const wrong = systemClock.now().getTime() - 60_000;
+  const rounds = [round("chk_skew", wrong - 100, "down")];
+  expect((await push(token, rounds, wrong)).body).toEqual({ recorded: 1, ignored: 0 });
+  expect((await push(token, rounds, wrong - 400)).body).toEqual({ recorded: 0, ignored: 1 });
+  expect([await samples("chk_skew"), await events("chk_skew")]).toEqual([1, ["down"]]);
+});
+
+test("what began long ago says since when nothing is so", async () => {
+  await makeCheck("chk_long", ["lis"]);
+  const { token } = (await call("owner", "POST", "/probers", { location: "lis" })).body;
+  const now = systemClock.now().getTime();
+  const long = { ...round("chk_long", now, "down"), startedAt: now - 86_400_000 };
+  expect((await push(token, [long])).body).toEqual({ recorded: 0, ignored: 1 });
+  await push(token, [round("chk_long", now + 10, "up")]);
+  expect((await push(token, [{ ...long, scheduledAt: now + 20, endedAt: now + 20 }])).body.recorded).toBe(1);
+  expect([await samples("chk_long"), await events("chk_long")]).toEqual([2, ["up"]]);
+});
+
+test("as many attempts as a policy asks for, and a tick missed for a month, are taken", async () => {
+  await makeCheck("chk_many", ["gru"]);
+  const { token } = (await call("owner", "POST", "/probers", { location: "gru" })).body;
+  const one = round("chk_many", systemClock.now().getTime(), "down");
+  const many = { ...one, attempts: Array.from({ length: 100 }, () => one.attempts[0]) };
+  const missed = { ...one, scheduledAt: one.scheduledAt - 30 * 86_400_000, lateMs: 30 * 86_400_000 };
+  const rounds = [{ ...missed, attempts: [], untrusted: "missed" }, many];
+  expect((await push(token, rounds)).body).toEqual({ recorded: 2, ignored: 0 });
+});
+
+test("an agent that was ended while its push waited, or that runs what no agent is given, is not heard", async () => {
+  await makeCheck("chk_run", ["sao"], "command");
+  const { id, token } = (await call("owner", "POST", "/probers", { location: "sao" })).body;
+  const now = systemClock.now().getTime();
+  const rounds = [round("chk_run", now, "up")];
+  expect((await push(token, rounds)).body).toEqual({ recorded: 0, ignored: 1 });
+  await call("owner", "DELETE", `/probers/${id}`);
+  const late = receiveResults(
+    agentDeps(),
+    { id, location: "sao" },
+    { sentAt: now, report: REPORT, rounds: [] },
+  );
+  await expect(late).rejects.toMatchObject({ code: "unauthorized" });
+});
+
+test("for an agent no secret of another place is opened", async () => {
+  const opened: string[] = [];
+  const open = (sealed: Uint8Array, context: string) => {
+    opened.push(context);
+    return box.open(sealed, context);
+  };
+  const deps = { ...agentDeps(), box: { ...box, open } };
+  expect((await agentWork(deps, { id: "agt_x", location: "fra" })).checks).toHaveLength(1);
+  expect(opened).toEqual(["check:chk_far"]);
+});
+
+test("nothing is read of a push without a token", async () => {
+  let pulled = 0;
+  const body = new ReadableStream({
+    pull: (stream) => {
+      pulled++;
+      stream.enqueue(Buffer.alloc(65_536, " "));
+    },
+  });
+  const answer = await api("viewer").request("/api/agent/results", {
+    method: "POST",
+    body,
+    duplex: "half",
+  } as RequestInit);
+  expect(answer.status).toBe(401);
+  // One is read ahead by every stream.
+  expect(pulled).toBeLessThan(3);
+  await body.cancel().catch(() => {});
 });

@@ -1,18 +1,22 @@
 import type { z } from "zod";
+import { AppError } from "../../foundation/errors.ts";
 import { fold } from "../fold.ts";
 import { type LocationState, maxAgeMs, type Policy, type Round } from "../model.ts";
 import { type FoldedRound, recordRounds } from "../record-rounds.ts";
+import { AT_HOME } from "./agent-work.ts";
+import { corrected } from "./clock.ts";
 import type { Agent, AgentDeps } from "./deps.ts";
 import type { Push, Receipt } from "./push.ts";
 
-/** A clock that is off by less is left alone: the way here takes a while too. */
-const CLOCK_SLACK_MS = 5_000;
+/** What has not ended yet by more is no slack of two clocks. */
+const AHEAD_MS = 5_000;
 
 type Known = { readonly policy: Policy; readonly state: LocationState | null };
 
 /**
  * Takes what an agent found. Any push may come again: a round that was counted is not counted twice. Rounds that come
  * later than a verdict lasts are kept as samples and change nothing: the time was unknown, and it stays so.
+ * @throws AppError `unauthorized`: its token has ended meanwhile.
  */
 export async function receiveResults(
   deps: AgentDeps,
@@ -22,25 +26,45 @@ export async function receiveResults(
   const now = deps.clock.now();
   // The row is the lock: two control planes may be given the same push at once.
   return deps.db.transaction().execute(async (tx) => {
-    await tx.selectFrom("prober_agents").select("id").where("id", "=", agent.id).forUpdate().execute();
-    await tx.updateTable("prober_agents").set({ seen_at: now }).where("id", "=", agent.id).execute();
+    const known = await tx
+      .selectFrom("prober_agents")
+      .select(["correction_ms", "off_ms"])
+      .where("id", "=", agent.id)
+      .where("revoked_at", "is", null)
+      .forUpdate()
+      .executeTakeFirst();
+    if (!known) throw ended();
+    const clock = corrected(
+      { correctionMs: known.correction_ms, seenMs: known.off_ms },
+      now.getTime() - push.sentAt,
+    );
+    await tx
+      .updateTable("prober_agents")
+      .set({ seen_at: now, correction_ms: clock.correctionMs, off_ms: clock.seenMs })
+      .where("id", "=", agent.id)
+      .execute();
     const seen = { location: agent.location, seen_at: now, report: JSON.stringify(push.report) };
     await tx
       .insertInto("probers")
       .values({ id: agent.id, kind: "agent", started_at: now, ...seen })
       .onConflict((conflict) => conflict.column("id").doUpdateSet(seen))
       .execute();
-    const rounds = inOrder(push, agent, now);
+    const rounds = inOrder(push, agent, clock.correctionMs);
     const batch = foldAll(rounds, await readKnown(deps, agent, rounds), now.getTime());
     if (batch.length > 0) await recordRounds(deps, batch, null);
     return { recorded: batch.length, ignored: push.rounds.length - batch.length };
   });
 }
 
+/** It waited for its turn when an owner ended it. */
+function ended(): AppError {
+  return new AppError("unauthorized", "The token of this agent has ended.", {
+    hint: "An owner makes one for each place: signalbox prober add LOCATION.",
+  });
+}
+
 /** By our clock, oldest first. */
-function inOrder({ sentAt, rounds }: Push, { location }: Agent, now: Date): Round[] {
-  const off = now.getTime() - sentAt;
-  const by = Math.abs(off) > CLOCK_SLACK_MS ? off : 0;
+function inOrder({ rounds }: Push, { location }: Agent, by: number): Round[] {
   return rounds
     .map((round) => ({
       ...round,
@@ -72,6 +96,7 @@ async function readKnown(
     .select(["checks.id", "policy", "fold"])
     .where("checks.id", "in", ids)
     .where("retired_at", "is", null)
+    .where("type", "not in", AT_HOME)
     .execute();
   return new Map(
     rows
@@ -84,10 +109,12 @@ function foldAll(rounds: readonly Round[], known: ReadonlyMap<string, Known>, no
   const states = new Map([...known].map(([id, { state }]) => [id, state]));
   return rounds.flatMap((round) => {
     const policy = known.get(round.checkId)?.policy;
-    if (!policy || round.endedAt > now + CLOCK_SLACK_MS) return [];
+    if (!policy || round.endedAt > now + AHEAD_MS) return [];
     const before = states.get(round.checkId) ?? null;
     const check = { id: round.checkId, policy };
-    if (now - round.endedAt > maxAgeMs(policy))
+    const lastsMs = maxAgeMs(policy);
+    // One that lasted longer than that cannot say since when anything is so.
+    if (now - round.endedAt > lastsMs || round.endedAt - round.startedAt > lastsMs)
       return before ? [{ round, check, before, after: before }] : [];
     if (before?.lastAt != null && round.endedAt <= before.lastAt) return [];
     const after = fold(before, round, policy);

@@ -1,3 +1,4 @@
+import type { Generated } from "kysely";
 import type { SettingsTables } from "../../settings/index.ts";
 import type { CheckTables } from "../tables.ts";
 
@@ -8,6 +9,8 @@ export type AgentTables = CheckTables &
       location: string;
       token_hash: Buffer;
       seen_at: Date | null;
+      correction_ms: Generated<number>;
+      off_ms: number | null;
       actor_name: string;
       created_at: Date;
       revoked_at: Date | null;
