@@ -25,7 +25,10 @@ export function afterBeat(before: Pulse, schedule: HeartbeatSchedule, beat: Beat
   const startedAt = before.runs[beat.runId];
   if (beat.kind === "start") {
     const runs = withRun(before.runs, beat.runId, now);
-    const waiting = deadline(schedule, before.expected_at, runs);
+    // The first word of all: from now on it is waited for, though it never says that it is done.
+    const expected =
+      state === "new" && before.expected_at === null ? expectedAfter(schedule, now) : before.expected_at;
+    const waiting = deadline(schedule, expected, runs);
     return { state, since, failure, runs, last_runtime_ms: null, ...waiting };
   }
   const { [beat.runId]: _, ...runs } = before.runs;
@@ -64,6 +67,20 @@ export function atDeadline(
   return { ...down, runs, last_runtime_ms, expected_at: null, alert_after: null };
 }
 
+/**
+ * What another schedule makes of what is waited for: the next beat after the last one, or after now where that would
+ * be past. What the former schedule expected says nothing any more, neither sooner nor later. Pure.
+ */
+export function afterSchedule(
+  before: Pulse & { readonly last_at: Date | null },
+  schedule: HeartbeatSchedule,
+  now: Date,
+): Pick<Pulse, "expected_at" | "alert_after"> {
+  if (before.alert_after === null) return { expected_at: before.expected_at, alert_after: null };
+  const afterLast = expectedAfter(schedule, before.last_at ?? now);
+  return deadline(schedule, afterLast > now ? afterLast : expectedAfter(schedule, now), before.runs);
+}
+
 /** The start of the time in which the beat that is waited for may have come. Pure. */
 export function waitingSince({ expected_at, since, runs }: Pulse, { every }: HeartbeatSchedule): Date {
   const expected = (expected_at ?? since).getTime();
@@ -80,8 +97,10 @@ function deadline(
   const ends = limit === null ? [] : Object.values(runs).map((at) => at + limit);
   const running = ends.length > 0 ? Math.min(...ends) : null;
   const due = expected === null ? null : expected.getTime() + schedule.graceMs;
-  // A run that has begun is not asked to begin: its end is what is waited for.
-  const at = running ?? due;
+  // A run that has begun is not asked to begin: its end is what is waited for. But one that begins again and again,
+  // and never ends, does not put that off for ever.
+  const latest = due === null || limit === null ? Number.POSITIVE_INFINITY : due + limit;
+  const at = running === null ? due : Math.min(running, latest);
   return { expected_at: expected, alert_after: at === null ? null : dateWithin(at) };
 }
 

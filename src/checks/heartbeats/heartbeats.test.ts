@@ -9,7 +9,9 @@ import { randomIds } from "../../foundation/ids.ts";
 import { silentLog } from "../../foundation/log.ts";
 import { beatRoutes, type HeartbeatDeps, heartbeatRoutes, placeHeartbeat, sweepHeartbeats } from "./index.ts";
 import { sayListening } from "./listening.ts";
+import { readOutput } from "./output.ts";
 import { findByCheck } from "./queries.ts";
+import { receiveBeat } from "./receive-beat.ts";
 import type { HeartbeatSchedule } from "./schedule.ts";
 
 const T0 = Date.parse("2026-11-24T12:00:00Z");
@@ -132,6 +134,33 @@ describe("a deadline", () => {
     expect((await events()).map(([state]) => state)).toEqual(["up", "down"]);
   });
 
+  it("and what a beat said are told by the next sweep where whoever took it died before", async () => {
+    const path = await place();
+    await request("GET", path);
+    const dying = new Proxy(deps.db, {
+      get: (db, name) => {
+        if (name === "transaction") throw new Error("killed");
+        const value = Reflect.get(db, name);
+        return typeof value === "function" ? value.bind(db) : value;
+      },
+    });
+    const beat = { kind: "fail", exitCode: null, runId: "", output: null } as const;
+    now += SECOND;
+    const taken = receiveBeat({ ...deps, db: dying }, path.split("/").at(-1) ?? "", beat, new Date(now));
+    await expect(taken).rejects.toThrow("killed");
+    now += SECOND;
+    await sweep();
+    expect(await shown()).toEqual({ state: "down", since: SECOND, class: "status" });
+  });
+
+  it("counts where its policy names other places only", async () => {
+    const path = await place();
+    const policy = { ...aPolicy({ intervalMs: 30_000 }), locations: ["fra"] };
+    await fresh.pool.query("update checks set policy = $1 where id = $2", [JSON.stringify(policy), checkId]);
+    await request("GET", path);
+    expect((await shown())?.state).toBe("up");
+  });
+
   it("keeps the word of those that are well fresh, once an interval", async () => {
     const path = await place();
     await fresh.pool.query("update checks set policy = $1 where id = $2", [
@@ -153,6 +182,22 @@ describe("a deadline", () => {
       [60, "up"],
       [90, "up"],
     ]);
+  });
+});
+
+describe("another schedule", () => {
+  it("is what is waited for from then on, and the same again puts nothing off", async () => {
+    const path = await place();
+    await request("GET", path);
+    await listenUntil(T0 + 30 * MINUTE);
+    await placeHeartbeat(deps.db, checkId, { ...HOURLY, every: 24 * HOUR }, new Date(now));
+    await listenUntil(T0 + 2 * HOUR);
+    await sweep();
+    expect(await get()).toMatchObject({ state: "up", alertAfter: "2026-11-25T12:05:00.000Z" });
+    await placeHeartbeat(deps.db, checkId, { ...HOURLY, every: 24 * HOUR }, new Date(now));
+    expect((await get()).alertAfter).toBe("2026-11-25T12:05:00.000Z");
+    await placeHeartbeat(deps.db, checkId, HOURLY, new Date(now));
+    expect((await get()).alertAfter).toBe("2026-11-24T15:05:00.000Z");
   });
 });
 
@@ -225,6 +270,26 @@ describe("runs", () => {
     expect((await get()).failure.message).toContain("The run b that started at 2026-11-24T12:01:00.000Z");
   });
 
+  it("that begin again and again, and never end, are found", async () => {
+    const path = await place({ maxRuntimeMs: 2 * HOUR });
+    await request("GET", path);
+    for (let at = HOUR; at <= 3 * HOUR; at += HOUR / 2) {
+      await listenUntil(T0 + at);
+      await request("GET", `${path}/start`);
+    }
+    await listenUntil(T0 + 3 * HOUR + 5 * MINUTE + 1_001);
+    await sweep();
+    expect(await shown()).toMatchObject({ state: "down", class: "missing" });
+  });
+
+  it("whose first only ever began are waited for, too", async () => {
+    const path = await place();
+    await request("GET", `${path}/start`);
+    await listenUntil(T0 + HOUR + 5 * MINUTE + 1_001);
+    await sweep();
+    expect(await shown()).toEqual({ state: "down", since: HOUR + 5 * MINUTE, class: "missing" });
+  });
+
   it("fail at once, by word or by exit code, and 0 is a success", async () => {
     const path = await place();
     await request("POST", `${path}/0`);
@@ -287,6 +352,20 @@ describe("the address", () => {
     expect(output.startsWith("abé")).toBe(true);
     expect(Buffer.byteLength(output)).toBe(10 * 1_024 - 2);
     expect(output).not.toContain("\ufffd");
+  });
+
+  it("takes a beat whose output breaks off, or does not end, with what came of it", async () => {
+    const broken = new ReadableStream<Uint8Array>({
+      start: (stream) => stream.enqueue(Buffer.from("so far")),
+      pull: (stream) => stream.error(new Error("reset")),
+    });
+    expect(await readOutput(broken, systemClock)).toBe("so far");
+    const endless = new ReadableStream<Uint8Array>({
+      start: (stream) => stream.enqueue(Buffer.from("so slow")),
+      cancel: () => new Promise(() => {}),
+    });
+    const passing = { sleep: () => new Promise<void>((resolve) => setImmediate(resolve)) };
+    expect(await readOutput(endless, passing)).toBe("so slow");
   });
 
   it("stays out of the log when the database is away", async () => {

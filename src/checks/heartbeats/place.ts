@@ -1,10 +1,12 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Tx } from "../../foundation/db.ts";
+import { afterSchedule } from "./beat.ts";
 import type { HeartbeatSchedule } from "./schedule.ts";
 import type { HeartbeatTables } from "./tables.ts";
 
 /**
  * Makes the heartbeat of a check of this type, or moves it to another schedule: by whoever writes the check down, in
- * the same transaction. What it has heard stays; a new schedule counts from the next beat. It has no address until
+ * the same transaction. What it has heard stays; what is waited for follows the new schedule. It has no address until
  * `rotateHeartbeatKey` makes one.
  */
 export async function placeHeartbeat(
@@ -24,6 +26,23 @@ export async function placeHeartbeat(
       tell_at: now,
       runs: "{}",
     })
-    .onConflict((conflict) => conflict.column("check_id").doUpdateSet({ schedule: JSON.stringify(schedule) }))
+    .onConflict((conflict) => conflict.column("check_id").doNothing())
+    .execute();
+  const before = await tx
+    .selectFrom("heartbeats")
+    .selectAll()
+    .where("check_id", "=", checkId)
+    .forUpdate()
+    .executeTakeFirstOrThrow();
+  // The same again must not put off a deadline.
+  if (isDeepStrictEqual(before.schedule, schedule)) return;
+  await tx
+    .updateTable("heartbeats")
+    .set((eb) => ({
+      schedule: JSON.stringify(schedule),
+      ...afterSchedule(before, schedule, now),
+      version: eb("version", "+", 1),
+    }))
+    .where("check_id", "=", checkId)
     .execute();
 }

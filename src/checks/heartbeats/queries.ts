@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 import { sql } from "kysely";
 import type { Tx } from "../../foundation/db.ts";
 import type { LocationState, Policy } from "../model.ts";
-import { LOCAL } from "../model.ts";
 import type { Pulse } from "./beat.ts";
 import type { HeartbeatRow, HeartbeatTables } from "./tables.ts";
 
@@ -79,13 +78,27 @@ export async function changeHeartbeat(
   return result.numUpdatedRows === 1n;
 }
 
+/** Its word is given again then, unless it has changed since it was read: then something newer is to be told. */
+export async function tellAgainAt(
+  db: Db,
+  told: Pick<HeartbeatRow, "check_id" | "version">,
+  at: Date,
+): Promise<void> {
+  await db
+    .updateTable("heartbeats")
+    .set({ tell_at: at })
+    .where("check_id", "=", told.check_id)
+    .where("version", "=", told.version)
+    .execute();
+}
+
 /** What is told of it so far, by the checks' own account. */
-export async function readFold(db: Db, checkId: string): Promise<LocationState | null> {
+export async function readFold(db: Db, checkId: string, location: string): Promise<LocationState | null> {
   const row = await db
     .selectFrom("check_locations")
     .select("fold")
     .where("check_id", "=", checkId)
-    .where("location", "=", LOCAL)
+    .where("location", "=", location)
     .executeTakeFirst();
   return row?.fold ?? null;
 }

@@ -32,7 +32,8 @@ export async function receiveBeat(
       last_at: at,
       last_kind: beat.kind,
       last_exit_code: beat.exitCode,
-      tell_at: new Date(at.getTime() + before.policy.intervalMs),
+      // At once, until it was told.
+      tell_at: at,
     };
     if (!(await changeHeartbeat(deps.db, before, change))) continue;
     if (before.state === "new" && beat.kind === "start") return;

@@ -119,7 +119,7 @@ export function beatRoutes(deps: HeartbeatDeps): OpenAPIHono<Env> {
         hint: "Once every two seconds is enough.",
       });
     }
-    const output = c.req.method === "POST" ? await readOutput(c.req.raw.body) : null;
+    const output = c.req.method === "POST" ? await readOutput(c.req.raw.body, deps.clock) : null;
     await receiveBeat(deps, key, { ...beat, output }, at);
   };
   router.on(["GET", "POST"], ["/:key", "/:key/:what"], answer);

@@ -29,13 +29,12 @@ export async function sweepHeartbeats(deps: HeartbeatDeps, now: Date): Promise<n
 }
 
 async function look(deps: HeartbeatDeps, heartbeat: Heartbeat, now: Date): Promise<boolean> {
-  const tell_at = new Date(now.getTime() + heartbeat.policy.intervalMs);
   const deadline = heartbeat.alert_after;
   const isOver = deadline !== null && deadline.getTime() < now.getTime() - SETTLE_MS;
   if (isOver) {
     const heard = await heardUntil(deps, heartbeat, deadline, now);
     if (heard !== "not yet") {
-      const change = { ...atDeadline(heartbeat, heartbeat.schedule, heard), tell_at };
+      const change = { ...atDeadline(heartbeat, heartbeat.schedule, heard), tell_at: now };
       // Not ours where a beat, or another sweep, was first.
       if (!(await changeHeartbeat(deps.db, heartbeat, change))) return false;
       await tell(deps, heartbeat.check_id);
@@ -45,6 +44,7 @@ async function look(deps: HeartbeatDeps, heartbeat: Heartbeat, now: Date): Promi
   // Between its deadline and what is made of it, it has no word to give.
   const isUndecided = deadline !== null && deadline <= now;
   if (heartbeat.state === "new" || heartbeat.tell_at > now || isUndecided) return false;
+  const tell_at = new Date(now.getTime() + heartbeat.policy.intervalMs);
   if (!(await changeHeartbeat(deps.db, heartbeat, { tell_at }))) return false;
   await tell(deps, heartbeat.check_id);
   return true;

@@ -3,8 +3,7 @@ import { fold } from "../fold.ts";
 import { type Attempt, LOCAL, type LocationState, type Policy, type Round } from "../model.ts";
 import { recordRounds } from "../record-rounds.ts";
 import type { HeartbeatDeps } from "./deps.ts";
-import { findByCheck, type Heartbeat, readFold } from "./queries.ts";
-import type { HeartbeatRow } from "./tables.ts";
+import { findByCheck, type Heartbeat, readFold, tellAgainAt } from "./queries.ts";
 
 /** Of each pool, the telling under way: each needs two connections, and many at once would wait for each other. */
 const underWay = new WeakMap<object, Promise<void>>();
@@ -31,18 +30,27 @@ async function tellAlone(deps: HeartbeatDeps, checkId: string): Promise<void> {
 }
 
 async function write(deps: HeartbeatDeps, heartbeat: Heartbeat): Promise<void> {
-  const before = await readFold(deps.db, heartbeat.check_id);
+  const now = deps.clock.now();
+  const before = await readFold(deps.db, heartbeat.check_id, locationOf(heartbeat));
   // A beat, or its absence, is a fact: there is nothing to confirm it by.
   const policy: Policy = { ...heartbeat.policy, failures: 1, successes: 1, graceMs: 0 };
-  const round = roundOf(heartbeat, before, deps.clock.now());
+  const round = roundOf(heartbeat, before, now);
   const after = fold(before, round, policy);
   const check = { id: heartbeat.check_id, policy: heartbeat.policy };
   await recordRounds(deps, [{ round, check, before, after }], null);
+  // A change is due to be told until it was: whoever made it may have died before.
+  if (heartbeat.tell_at <= now)
+    await tellAgainAt(deps.db, heartbeat, new Date(now.getTime() + heartbeat.policy.intervalMs));
+}
+
+/** It is heard beside the control plane; what its policy does not name would not be counted. */
+function locationOf({ policy: { locations } }: Pick<Heartbeat, "policy">): string {
+  return locations.includes(LOCAL) ? LOCAL : (locations[0] ?? LOCAL);
 }
 
 /** A change is dated when it took place, though after all that was told before; what only goes on, now. Pure. */
 export function roundOf(
-  row: HeartbeatRow,
+  row: Heartbeat,
   before: Pick<LocationState, "state" | "lastAt"> | null,
   now: Date,
 ): Round {
@@ -63,5 +71,5 @@ export function roundOf(
     latencyMs: 0,
   };
   const times = { scheduledAt: at, startedAt: at, endedAt: at, lateMs: 0 };
-  return { checkId: row.check_id, location: LOCAL, ...times, attempts: [attempt], untrusted: null };
+  return { checkId: row.check_id, location: locationOf(row), ...times, attempts: [attempt], untrusted: null };
 }
