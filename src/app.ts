@@ -110,8 +110,6 @@ export async function startControl(config: Config, secrets: Secrets, deps: Deps)
     const box = createSecretBox(await readOrCreateKey(join(config.dir, "control", "secret.key")));
     const sync = startChecks(config, { ...deps, db, box, checkRules });
     undo.defer(() => sync.close());
-    const listening = keepListening({ ...deps, db });
-    undo.defer(() => listening.close());
     const { sweeper, ...reconciled } = await startPreviews(config, { ...deps, db, engine, box });
     undo.defer(() => sweeper.close());
     const failover = startStandby(config, secrets, { ...deps, db });
@@ -128,10 +126,13 @@ export async function startControl(config: Config, secrets: Secrets, deps: Deps)
     const listener: RequestListener = (req, res) => health.board.handle(req, res) || answer(req, res);
     const server = createServer({ requestTimeout: 600_000 }, listener);
     const port = await listenOn(server, { host: config.host, port: config.port, variable: "SIGNALBOX_PORT" });
+    // Only while beats are taken: one that is lost while the rest is wound up must not count as silence.
+    const listening = keepListening({ ...deps, db });
     undo.defer(async () => {
       // First nobody is sent here any more, then nobody is answered.
       health.own.drain();
       await clock.sleep(config.drainMs);
+      await listening.close();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     });
