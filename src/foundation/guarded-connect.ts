@@ -1,9 +1,9 @@
-import { lookup } from "node:dns/promises";
 import net, { isIP } from "node:net";
 import tls from "node:tls";
 import { type Clock, systemClock } from "./clock.ts";
 import { AppError, errorCodeOf } from "./errors.ts";
 import { parseNetworks, refusedAddress } from "./safe-fetch.ts";
+import { systemResolve } from "./system-resolve.ts";
 
 /**
  * Connections to addresses that a user supplied. A name is resolved once, every address that it has is checked, and the
@@ -122,12 +122,6 @@ function unresolved(name: string, cause: unknown): GuardError {
     hint: "Check this machine's DNS; the request can be repeated.",
     cause,
   });
-}
-
-/** The operating system's resolver: /etc/hosts, search domains and all, as every program of this machine has it. */
-async function systemResolve(name: string): Promise<string[]> {
-  const found = await lookup(name, { all: true, verbatim: true });
-  return found.map(({ address }) => address);
 }
 
 /** After so long without an answer the next address is tried beside it. Source: RFC 8305, 5 and 8. */

@@ -1,6 +1,6 @@
-import { lookup } from "node:dns/promises";
 import { BlockList, isIP } from "node:net";
 import { AppError, errorCodeOf } from "./errors.ts";
+import { systemResolve } from "./system-resolve.ts";
 
 /**
  * The guard for addresses that a user supplied (SSRF). Names are resolved by us, every address is checked, and the
@@ -39,8 +39,9 @@ const SPECIAL = networks([...SPECIAL_V4, ...SPECIAL_V6]);
  * open it, the address by itself (`/32`, `/128`) does. 168.63.129.16 is Azure's, and otherwise looks public.
  */
 const METADATA = networks([
-  ...["169.254.169.254/32", "169.254.170.2/32", "169.254.170.23/32", "169.254.42.42/32", "192.0.0.192/32"],
-  ...["100.100.100.200/32", "168.63.129.16/32", "fd00:ec2::254/128", "fd00:ec2::23/128", "fd20:ce::254/128"],
+  ...["169.254.169.254/32", "169.254.170.2/32", "169.254.170.23/32", "169.254.42.42/32", "169.254.0.23/32"],
+  ...["192.0.0.192/32", "100.100.100.200/32", "168.63.129.16/32", "fd00:ec2::254/128", "fd00:ec2::23/128"],
+  ...["fd20:ce::254/128", "fd00:42::42/128"],
 ]);
 
 const MAPPED = prefixOf("::ffff:0:0", 96);
@@ -107,8 +108,7 @@ export function refusedAddress(addresses: readonly string[], allowed: Networks):
 
 async function resolveName(name: string): Promise<string[]> {
   try {
-    const found = await lookup(name, { all: true, verbatim: true });
-    return found.map(({ address }) => address);
+    return await systemResolve(name);
   } catch (error) {
     const code = errorCodeOf(error);
     if (code === "ENOTFOUND") {
