@@ -4,6 +4,7 @@ import { requireHttpPort } from "../../foundation/blocked-ports.ts";
 import { AppError } from "../../foundation/errors.ts";
 import { isPublicAddress, resolvePublic } from "../../foundation/safe-fetch.ts";
 import type { GitAddress, GitOptions } from "./git-run.ts";
+import { requirePinning } from "./git-version.ts";
 
 const SCP_LIKE = /^(?:([\w.-]+)@)?([\w.-]+):(?!\/)([^\s]+)$/;
 const DEFAULT_PORT: Readonly<Record<string, string>> = { "https:": "443", "http:": "80" };
@@ -33,7 +34,9 @@ export async function checkAddress(options: GitOptions, url: string): Promise<Gi
   }
   const port = Number(parsed.port || DEFAULT_PORT[parsed.protocol]);
   requireHttpPort(parsed.hostname, port, options);
-  return httpAddress(parsed, addresses);
+  const address = httpAddress(parsed, addresses);
+  if (address.config.length > 0) await requirePinning(options.path);
+  return address;
 }
 
 /** Where the URL's password is left out. */

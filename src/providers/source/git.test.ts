@@ -89,7 +89,7 @@ afterAll(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
-function source(extra: { allowLocalPaths?: boolean; allowNetworks?: string[] } = {}) {
+function source(extra: { allowLocalPaths?: boolean; allowNetworks?: string[]; path?: string } = {}) {
   const options = {
     cacheDir: join(root, "cache"),
     allowNetworks: ["127.0.0.0/8"],
@@ -295,6 +295,19 @@ describe("an address", () => {
     const guarded = source({ allowNetworks: [] });
     await expect(guarded.fetch({ url, branch: null, commit: null }, never)).rejects.toThrow(
       /no public address/,
+    );
+    expect(requests).toBe(before);
+  });
+
+  it("by name is not given to a git that would look the name up again", async () => {
+    const path = join(root, "old");
+    await mkdir(path);
+    await writeFile(join(path, "git"), "#!/bin/sh\necho git version 2.34.1\n", { mode: 0o755 });
+    const before = requests;
+    const old = source({ path, allowNetworks: ["127.0.0.0/8", "::1/128"] });
+    const url = `${base.replace("127.0.0.1", "localhost")}/shop/.git`;
+    await expect(old.fetch({ url, branch: null, commit: null }, never)).rejects.toThrow(
+      "git version 2.34.1 cannot be held to the addresses",
     );
     expect(requests).toBe(before);
   });
