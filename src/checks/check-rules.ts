@@ -2,7 +2,13 @@ import { z } from "zod";
 import type { HeartbeatSchedule } from "./heartbeats/schedule.ts";
 import type { ProbeType } from "./model.ts";
 import type { ProbeKind } from "./probe-kind.ts";
-import { isSecretReference, isVariableReference, mapInside } from "./references.ts";
+import {
+  isSecretReference,
+  isVariableReference,
+  mapInside,
+  type Resolved,
+  withoutSecrets,
+} from "./references.ts";
 
 /** What is known of each type without running it. The kinds are providers: the composition root hands them in. */
 export type CheckRules = {
@@ -57,10 +63,15 @@ export function settingNames(rules: CheckRules, type: ProbeType): string[] {
  * What a check asks, for people, without secrets: of settings whose references are filled in. Null: they are not as
  * the type wants them.
  */
-export function subjectOf(rules: CheckRules, type: ProbeType, settings: unknown): string | null {
+export function subjectOf(
+  rules: CheckRules,
+  type: ProbeType,
+  { settings, secrets }: Pick<Resolved, "settings" | "secrets">,
+): string | null {
   const kind = rules.kinds.get(type);
   const parsed = kind?.settings.safeParse(settings);
-  return kind !== undefined && parsed?.success === true ? kind.subject(parsed.data) : null;
+  if (kind === undefined || parsed?.success !== true) return null;
+  return withoutSecrets(kind.subject(parsed.data), secrets);
 }
 
 /** When a check of a type that calls us is to be heard of. Null: it is asked, as nearly all are. */

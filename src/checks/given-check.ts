@@ -52,7 +52,7 @@ export async function judgeGiven(
     });
   }
   const find = await readSecrets(deps, [place.projectId]);
-  const { settings: resolved } = resolveSettings(settings, (name) => find(place, name));
+  const resolved = resolveSettings(settings, (name) => find(place, name));
   return { settings, policy, subject: subjectOf(deps.checkRules, type, resolved) ?? type };
 }
 

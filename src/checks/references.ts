@@ -19,20 +19,36 @@ export type Resolved = {
   readonly settings: unknown;
   /** Names that `find` knows no value of, each once. Their places hold null. */
   readonly missing: readonly string[];
+  /** The values that were put in, each once. */
+  readonly secrets: readonly string[];
 };
 
 /** Puts each secret in the place of its name. */
 export function resolveSettings(settings: unknown, find: (secret: string) => string | null): Resolved {
   const missing = new Set<string>();
+  const secrets = new Set<string>();
   const resolve = (value: unknown): unknown => {
     if (isSecretReference(value)) {
       const found = find(value.secret);
       if (found === null) missing.add(value.secret);
+      else secrets.add(found);
       return found;
     }
     return mapInside(value, resolve);
   };
-  return { settings: resolve(settings), missing: [...missing] };
+  return { settings: resolve(settings), missing: [...missing], secrets: [...secrets] };
+}
+
+/** A text to be shown that was made with secrets: of one that is an address its host is left, of any other nothing. */
+export function withoutSecrets(text: string, secrets: readonly string[]): string {
+  return secrets.reduce((shown, secret) => {
+    const url = URL.parse(secret);
+    const left = url?.host ? `${url.protocol}//${url.host}` : "***";
+    // Subjects leave queries out.
+    return [secret, secret.replace(/[?#].*$/s, "")]
+      .filter((part) => part !== "")
+      .reduce((rest, part) => rest.replaceAll(part, left), shown);
+  }, text);
 }
 
 /** Puts each variable in the place of its name. What is not set keeps its reference. */

@@ -172,7 +172,7 @@ function subjectFor(
   { type, settings }: { readonly type: ProbeType; readonly settings: unknown },
   find: FindSecret,
 ): string {
-  const { settings: resolved } = resolveSettings(settings, (name) => find({ projectId, environment }, name));
+  const resolved = resolveSettings(settings, (name) => find({ projectId, environment }, name));
   return subjectOf(rules, type, resolved) ?? type;
 }
 
