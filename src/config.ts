@@ -1,7 +1,8 @@
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { z } from "zod";
-import { AppError } from "./foundation/errors.ts";
+import { AppError, messageOf } from "./foundation/errors.ts";
+import { parseNetworks } from "./foundation/safe-fetch.ts";
 
 const port = z.coerce.number().int().min(0).max(65_535);
 
@@ -39,7 +40,7 @@ const Environment = z.object({
   /** Where people and webhooks reach the control plane from outside: `https://signalbox.example.com`. */
   SIGNALBOX_PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
   /** Networks (CIDR, comma-separated) beside the public ones that addresses which users supply may lead to. */
-  SIGNALBOX_ALLOW_NETWORKS: z.string().default(""),
+  SIGNALBOX_ALLOW_NETWORKS: z.string().default("").superRefine(checkNetworks),
   /** `1`: `deploy file:///…` may read repositories on the control plane's own disk. */
   SIGNALBOX_ALLOW_LOCAL_REPOSITORIES: z.enum(["0", "1"]).default("0"),
   /** `1`: a commit may ask for checks that run on the prober's own machine: `docker`, `command`. */
@@ -165,7 +166,7 @@ export function readConfig(env: NodeJS.ProcessEnv, cwd: string): Config {
     },
     publicUrl: e.SIGNALBOX_PUBLIC_URL?.replace(/\/+$/, "") ?? null,
     github: { api: e.SIGNALBOX_GITHUB_API, token: e.SIGNALBOX_GITHUB_TOKEN ?? null },
-    allowNetworks: e.SIGNALBOX_ALLOW_NETWORKS.split(",").filter(Boolean),
+    allowNetworks: listOf(e.SIGNALBOX_ALLOW_NETWORKS),
     allowLocalRepositories: e.SIGNALBOX_ALLOW_LOCAL_REPOSITORIES === "1",
     allowLocalChecks: e.SIGNALBOX_ALLOW_LOCAL_CHECKS === "1",
     prober: {
@@ -185,6 +186,15 @@ export function readConfig(env: NodeJS.ProcessEnv, cwd: string): Config {
     networkEnv: networkSettings(env),
     path: env.PATH ?? "/usr/local/bin:/usr/bin:/bin",
   };
+}
+
+/** A typing error would otherwise be told by every check, of every service, as a fault of its own. */
+function checkNetworks(text: string, context: z.RefinementCtx): void {
+  try {
+    parseNetworks(listOf(text));
+  } catch (error) {
+    context.addIssue({ code: "custom", message: messageOf(error) });
+  }
 }
 
 function listOf(text: string): string[] {

@@ -21,3 +21,9 @@ test("docs/cli.md tells of every variable that is read", () => {
   const page = readFileSync("docs/cli.md", "utf8");
   expect(names.filter((name) => !page.includes(`\`${name}\``))).toEqual([]);
 });
+
+test("a network that is none is told at the start, and not by every check", () => {
+  const read = (text: string) => readConfig({ SIGNALBOX_ALLOW_NETWORKS: text }, "/").allowNetworks;
+  expect(read("10.0.0.0/8, fd00::/8")).toEqual(["10.0.0.0/8", "fd00::/8"]);
+  expect(() => read("10.0.0.0/8,10.1")).toThrow(/SIGNALBOX_ALLOW_NETWORKS: "10.1" is no network/);
+});
