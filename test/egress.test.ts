@@ -9,6 +9,7 @@ import { expect, test } from "vitest";
  */
 const MAY: Readonly<Record<string, string>> = {
   "src/foundation/guarded-connect.ts": "the guard: connects to addresses that it checked",
+  "src/foundation/system-resolve.ts": "looks names up, and connects to none",
   "src/foundation/guarded-request.ts": "the guard: its agent connects by guarded-connect.ts",
   "src/dock/output/guarded-request.ts": "connects to one of the addresses that safe-fetch.ts checked",
   "src/dock/webhooks/deliver.ts": "its agent has guardedConnector",
@@ -22,6 +23,14 @@ const MAY: Readonly<Record<string, string>> = {
   "src/prober/control-plane.ts": "the address is the operator's, from the environment",
   "src/providers/probes/conversation.ts": "TLS on a socket that is guarded already",
   "src/providers/probes/docker.ts": "a Unix socket that an administrator named; TCP goes through connect.ts",
+  "src/providers/probes/browserbase.ts": "the SDK is given a fetch that goes through connect.ts",
+  "src/providers/probes/dns.ts": "asks the machine's resolvers, or one whose address the guard checked",
+  "src/providers/probes/icmp.ts": "ping is given an address that the guard checked",
+  "src/providers/probes/postgres/session.ts": "the driver is given a guarded socket",
+  "src/providers/pull-requests/github-client.ts":
+    "the address is GitHub's, or the operator's in the environment",
+  "src/providers/source/git-run.ts": "git is given addresses that git-address.ts checked",
+  "src/providers/source/git-version.ts": "git is asked for its version, and connects to nobody",
   "src/providers/probes/grpc.ts": "HTTP/2 on a socket that is guarded already",
   "src/providers/probes/mongodb/hello.ts": "speaks over a guarded connection of conversation.ts",
   "src/providers/probes/mongodb/log-in.ts": "the driver is given addresses that the guard checked",
@@ -51,7 +60,9 @@ const OPENS: readonly RegExp[] = [
   /\bhttps?\.(?:request|get)\b|(?<![.\w`"])fetch\((?![^)]*\)(?: \{$|: \w))|\bnew (?:WebSocket|EventSource)\(/m,
   /^import (?!type\b)[^;]*\bfrom "(?:undici|node:dgram|node:http2|ws|mysql2[/\w]*|mongodb|ioredis|redis|amqplib)"/m,
   /^import \{[^}]*(?<!type )\b(?:request|get|connect|createConnection)\b[^}]*\} from "node:(?:https?|net|tls)"/m,
-  /\bnew pg\.(?:Client|Pool)\(|\bimport\("(?:undici|ws|mysql2[/\w]*|mongodb|ioredis|redis|amqplib)"\)/,
+  /\bnew pg\.(?:Client|Pool)\(|\bimport\("(?:undici|ws|pg|mysql2[/\w]*|mongodb|ioredis|redis|amqplib)"\)/,
+  /\bnew (?:Octokit|VercelCore)\(|\bimport\("@browserbasehq\/sdk"\)|\bfrom "node:dns[/\w]*"/,
+  /\bexecFile\("|\bexec git\b/,
 ];
 
 const opening = execFileSync("git", ["ls-files", "-co", "--exclude-standard", "src"], { encoding: "utf8" })

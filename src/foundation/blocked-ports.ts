@@ -19,6 +19,6 @@ export function isBlockedPort(port: number): boolean {
 export function requireHttpPort(host: string, port: number, policy: NetworkPolicy | null): void {
   if (policy === null || !isBlockedPort(port) || policy.allowPorts?.includes(port)) return;
   throw new GuardError("blocked", `Port ${port} of ${host} is kept for another protocol than HTTP.`, {
-    hint: "Serve it at another port, or have an administrator allow this one.",
+    hint: "Serve it at another port, or ask it by tcp.",
   });
 }

@@ -158,6 +158,8 @@ describe("where a cloud keeps the machine's credentials", () => {
     ["::ffff:169.254.169.254", "0.0.0.0/0"],
     ["168.63.129.16", "168.0.0.0/8"],
     ["fd00:ec2::254", "fd00::/8"],
+    ["fd00:42::42", "fd00::/8"],
+    ["169.254.0.23", "169.254.0.0/16"],
   ])("%s is not opened by %s, only by its own address", async (address, network) => {
     await expect(resolvePublic(address, [])).rejects.toThrow(/no public address/);
     await expect(resolvePublic(address, [network])).rejects.toThrow(/no public address/);
