@@ -368,6 +368,19 @@ describe("the address", () => {
     expect(await readOutput(endless, passing)).toBe("so slow");
   });
 
+  it("hears a long output out, so that whoever sends it is not cut off", async () => {
+    let left = 20;
+    let wasCut = false;
+    const long = new ReadableStream<Uint8Array>({
+      pull: (stream) => (left-- > 0 ? stream.enqueue(Buffer.alloc(10_240, "x")) : stream.close()),
+      cancel: () => {
+        wasCut = true;
+      },
+    });
+    expect(await readOutput(long, systemClock)).toHaveLength(10_240);
+    expect(wasCut).toBe(false);
+  });
+
   it("stays out of the log when the database is away", async () => {
     const path = await place();
     const broken = { ...deps, db: createDatabase<never>(fresh.pool).withSchema("nowhere") } as never;

@@ -1,12 +1,14 @@
 import type { Clock } from "../../foundation/clock.ts";
 
 const KEPT_BYTES = 10 * 1_024;
+/** A sender that is cut off takes its beat for failed, and so may its job: that much more is read, and thrown away. */
+const READ_BYTES = 64 * 2 ** 20;
 /** A beat does not wait for longer: it must be stored before the sweep takes its deadline for passed in silence. */
 const READ_MS = 800;
 
 /**
- * The first 10 KiB of what a job sends along, as text; the rest is not read. What breaks off or takes too long is kept
- * as far as it came: that the job called is what counts. Null: nothing.
+ * The first 10 KiB of what a job sends along, as text. What breaks off or takes too long is kept as far as it
+ * came: that the job called is what counts. Null: nothing.
  */
 export async function readOutput(
   body: ReadableStream<Uint8Array> | null,
@@ -20,10 +22,10 @@ export async function readOutput(
     () => null,
     () => null,
   );
-  for (let size = 0; size < KEPT_BYTES; ) {
+  for (let size = 0; size < READ_BYTES; ) {
     const read = await Promise.race([reader.read().catch(() => null), over]);
     if (read === null || read.done) break;
-    chunks.push(read.value);
+    if (size < KEPT_BYTES) chunks.push(read.value);
     size += read.value.length;
   }
   patience.abort();
