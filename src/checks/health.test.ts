@@ -87,6 +87,8 @@ it("tells everybody what is up, and those with a token why something is not", as
     latency: 4.5,
     lastCheck: expect.any(String),
   });
+  // However it is written, it is the same question.
+  expect(await get("/")).toMatchObject({ status: 503, body: { services: { "shop/production/web": {} } } });
   const own = await get("?project=shop&environment=production");
   expect(Object.keys(own.body.services)).toEqual(["web"]);
   const told = await get("?project=shop&environment=production", { authorization });
