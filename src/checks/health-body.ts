@@ -26,9 +26,13 @@ export type Service = { readonly critical: boolean; readonly shown: ServiceBody 
 export function serviceOf(row: HealthRow, now: number): Service {
   const stale = now - (row.lastAt ?? row.createdAt).getTime() > maxAgeMs(row);
   const known = row.state === "unknown" ? "degraded" : row.state;
-  const latency = row.lastLatencyMs === null ? null : Math.round(row.lastLatencyMs * 100) / 100;
+  const latency = roundMs(row.lastLatencyMs);
   const lastCheck = row.lastAt === null ? null : row.lastAt.toISOString();
   return { critical: row.critical, shown: { status: stale ? "down" : known, latency, lastCheck } };
+}
+
+export function roundMs(ms: number | null): number | null {
+  return ms === null ? null : Math.round(ms * 100) / 100;
 }
 
 export function healthBody(services: ReadonlyMap<string, Service>, now: Date): HealthBody {

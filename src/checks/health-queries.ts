@@ -81,8 +81,8 @@ export async function readHealthDetails(db: QueryExecutorProvider, now: Date): P
     select p.name as project, c.environment, c.name, c.type, c.subject,
       coalesce(s.since, c.created_at) as since, s.displayed -> 'failure' ->> 'class' as class,
       s.displayed -> 'failure' ->> 'message' as message, s.displayed ->> 'suppressedBy' as "suppressedBy",
-      (s.displayed -> 'disputedSince')::text::float8 as "disputedSince",
-      (s.displayed -> 'flappingSince')::text::float8 as "flappingSince",
+      (s.displayed ->> 'disputedSince')::float8 as "disputedSince",
+      (s.displayed ->> 'flappingSince')::float8 as "flappingSince",
       coalesce((select jsonb_agg(jsonb_build_object('location', l.location, 'status', l.last_status,
           'lastAt', l.last_at, 'latencyMs', l.last_latency_ms) order by l.location)
         from check_locations l where l.check_id = c.id), '[]') as locations,
@@ -102,7 +102,7 @@ export async function readProber(
   db: QueryExecutorProvider,
 ): Promise<{ readonly seenAt: Date; readonly latenessMs: number | null } | null> {
   const { rows } = await sql<{ seenAt: Date; latenessMs: number | null }>`
-    select seen_at as "seenAt", (report -> 'latenessP99Ms')::text::float8 as "latenessMs"
+    select seen_at as "seenAt", (report ->> 'latenessP99Ms')::float8 as "latenessMs"
     from probers where kind = 'inside' order by seen_at desc limit 1`.execute(db);
   return rows[0] ?? null;
 }

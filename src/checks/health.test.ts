@@ -11,7 +11,7 @@ import { createDatabase } from "../foundation/db.ts";
 import { createApi } from "../foundation/http.ts";
 import { randomIds } from "../foundation/ids.ts";
 import { silentLog } from "../foundation/log.ts";
-import { DEFAULT_POLICY } from "./model.ts";
+import { DEFAULT_POLICY, type Displayed } from "./model.ts";
 import { healthRoutes } from "./routes.ts";
 import { startHealth } from "./start-health.ts";
 import type { CheckTables } from "./tables.ts";
@@ -52,9 +52,17 @@ async function start() {
 
 async function insertCheck(pool: Awaited<ReturnType<typeof start>>["pool"], state: string) {
   const policy = JSON.stringify({ ...DEFAULT_POLICY, critical: true });
-  const displayed = JSON.stringify({
+  // As the judge writes it: what does not apply is there, and null.
+  const shown: Omit<Displayed, "state" | "since"> = {
     failure: { class: "refused", message: "nobody listens at 10.0.0.7:80" },
-  });
+    down: ["local"],
+    reporting: ["local"],
+    disputedSince: null,
+    flappingSince: 1_000,
+    suppressedBy: null,
+    changes: [],
+  };
+  const displayed = JSON.stringify(shown);
   await pool.query("insert into projects (id, name, created_at) values ('prj_1', 'shop', $1)", [new Date()]);
   await pool.query(
     `insert into checks (id, project_id, environment, name, type, source, subject, settings, policy, shard,
@@ -95,6 +103,7 @@ it("tells everybody what is up, and those with a token why something is not", as
   expect(told.body.services.web).toMatchObject({
     class: "refused",
     message: "nobody listens at 10.0.0.7:80",
+    checks: { disputedSince: null, flappingSince: 1_000 },
   });
   expect((await get("", { authorization: "Bearer nobody" })).status).toBe(401);
   expect((await get("?project=shop&environment=staging")).status).toBe(404);

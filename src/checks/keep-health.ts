@@ -4,7 +4,7 @@ import type { Database } from "../foundation/db.ts";
 import { messageOf } from "../foundation/errors.ts";
 import type { Log } from "../foundation/log.ts";
 import { type Answer, type Health, type HealthBody, jsonAnswer, sendAnswer } from "../health/index.ts";
-import { asHealthJson, type HealthRow, healthBody, type Service, serviceOf } from "./health-body.ts";
+import { asHealthJson, type HealthRow, healthBody, roundMs, type Service, serviceOf } from "./health-body.ts";
 import { readHealthRows, readProber } from "./health-queries.ts";
 import { prepareAnswers } from "./prepared-answers.ts";
 import type { CheckTables } from "./tables.ts";
@@ -162,7 +162,7 @@ function proberService(prober: Awaited<ReturnType<typeof readProber>>, now: Date
     critical: false,
     shown: {
       status: silent ? "down" : "up",
-      latency: prober?.latenessMs ?? null,
+      latency: roundMs(prober?.latenessMs ?? null),
       lastCheck: prober?.seenAt.toISOString() ?? null,
     },
   };
