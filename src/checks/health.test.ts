@@ -75,6 +75,7 @@ async function insertCheck(pool: Awaited<ReturnType<typeof start>>["pool"], stat
     new Date(),
     displayed,
   ]);
+  await pool.query("insert into check_spans values ('chk_1', $1, null, $2, null)", [new Date(0), state]);
   await pool.query("insert into check_locations values ('chk_1', 'local', '{}', $1, 4.5, $2)", [
     new Date(),
     state,
@@ -103,6 +104,7 @@ it("tells everybody what is up, and those with a token why something is not", as
   expect(told.body.services.web).toMatchObject({
     class: "refused",
     message: "nobody listens at 10.0.0.7:80",
+    uptime: 0,
     checks: { disputedSince: null, flappingSince: 1_000 },
   });
   expect((await get("", { authorization: "Bearer nobody" })).status).toBe(401);
