@@ -34,7 +34,7 @@ async function make(change: object = {}): Promise<string> {
   return made.body.check.id;
 }
 
-async function say(id: string, state: "up" | "down", failure: LocationState["failure"] = null) {
+async function say(id: string, state: "up" | "down" | "unknown", failure: LocationState["failure"] = null) {
   const now = stand.clock.now();
   await stand.rows("insert into check_locations values ($1, 'local', $2, $3, 12.5, $4)", [
     id,
@@ -256,6 +256,9 @@ test("what is not covered is told with what to do: secrets, networks, probers, s
   const blocked = await make({ name: "private" });
   await say(blocked, "down", { class: "blocked", message: "10.0.0.1 is private." });
   await make({ name: "silent" });
+  await make({ name: "nightly", type: "heartbeat", settings: { every: "1h" } });
+  const echo = await make({ name: "echo" });
+  await say(echo, "unknown", { class: "unsupported", message: "This machine has no program ping." });
   const problems = async () => {
     const { body } = await stand.request("viewer", "GET", `/api/checks/coverage?project=${project}`);
     return body.problems
@@ -266,6 +269,8 @@ test("what is not covered is told with what to do: secrets, networks, probers, s
     "browserbase: the secret BROWSERBASE_API_KEY is not set. Set it: signalbox secret set BROWSERBASE_API_KEY",
     "dark: the service has no public address",
     "database: services.database names no host",
+    "echo: this machine has no program ping",
+    "nightly: it has not called yet, so nobody would notice if it never does",
     "private: 10.0.0.1 is private",
     'prober "local": no prober at this location: it has never been seen',
   ]);

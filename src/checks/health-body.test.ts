@@ -6,6 +6,7 @@ const row: HealthRow = {
   environment: "production",
   name: "web",
   critical: true,
+  calls: false,
   intervalMs: 1_000,
   timeoutMs: 500,
   state: "up",
@@ -23,6 +24,10 @@ it("is what the prober said, until that is too old: then it is down", () => {
   expect(serviceOf(row, 13_501).shown.status).toBe("down");
   expect(serviceOf({ ...row, state: "unknown" }, 11_000).shown.status).toBe("degraded");
   expect(serviceOf({ ...row, state: "unknown", lastAt: null }, 3_501).shown.status).toBe("down");
+  // A job that is to call us once a day has not been silent for too long.
+  const job: HealthRow = { ...row, state: "unknown", calls: true };
+  expect(serviceOf({ ...job, lastAt: null }, 80_000_000).shown.status).toBe("degraded");
+  expect(serviceOf(job, 80_000_000).shown.status).toBe("down");
 });
 
 it("is unhealthy only by what is critical", () => {

@@ -7,6 +7,8 @@ export type HealthRow = {
   readonly environment: string;
   readonly name: string;
   readonly critical: boolean;
+  /** It is not asked: it calls us. */
+  readonly calls: boolean;
   readonly intervalMs: number;
   readonly timeoutMs: number;
   readonly state: State;
@@ -21,14 +23,20 @@ export type Service = { readonly critical: boolean; readonly shown: ServiceBody 
 
 /**
  * Pure. What has not been heard of for too long is down, whatever was said last: nobody knows better. What is only
- * unknown (just made, or its probe cannot tell) is degraded.
+ * unknown (just made, or its probe cannot tell) is degraded; so is what calls us and has not done so yet, for its first
+ * call may be due tomorrow.
  */
 export function serviceOf(row: HealthRow, now: number): Service {
-  const stale = now - (row.lastAt ?? row.createdAt).getTime() > maxAgeMs(row);
+  const isAwaited = row.calls && row.lastAt === null;
+  const stale = !isAwaited && now - (row.lastAt ?? row.createdAt).getTime() > maxAgeMs(row);
   const known = row.state === "unknown" ? "degraded" : row.state;
-  const latency = row.lastLatencyMs === null ? null : Math.round(row.lastLatencyMs * 100) / 100;
+  const latency = roundMs(row.lastLatencyMs);
   const lastCheck = row.lastAt === null ? null : row.lastAt.toISOString();
   return { critical: row.critical, shown: { status: stale ? "down" : known, latency, lastCheck } };
+}
+
+export function roundMs(ms: number | null): number | null {
+  return ms === null ? null : Math.round(ms * 100) / 100;
 }
 
 export function healthBody(services: ReadonlyMap<string, Service>, now: Date): HealthBody {

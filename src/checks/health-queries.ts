@@ -7,6 +7,7 @@ type Cells = [
   environment: string,
   name: string,
   critical: boolean,
+  calls: boolean,
   intervalMs: number,
   timeoutMs: number,
   state: State,
@@ -22,7 +23,7 @@ type Cells = [
 export async function readHealthRows(db: QueryExecutorProvider): Promise<HealthRow[]> {
   const { rows } = await sql<{ all: Cells[] | null }>`
     select json_agg(json_build_array(p.name, c.environment, c.name, c.policy -> 'critical' = 'true',
-      c.policy -> 'intervalMs', c.policy -> 'timeoutMs', coalesce(s.state, 'unknown'),
+      c.type = 'heartbeat', c.policy -> 'intervalMs', c.policy -> 'timeoutMs', coalesce(s.state, 'unknown'),
       extract(epoch from c.created_at) * 1000, extract(epoch from l.last_at) * 1000, l.last_latency_ms)
       order by p.name, c.environment, c.name) as all
     from checks c join projects p on p.id = c.project_id
@@ -34,8 +35,8 @@ export async function readHealthRows(db: QueryExecutorProvider): Promise<HealthR
 }
 
 function rowOf(cells: Cells): HealthRow {
-  const [project, environment, name, critical, intervalMs, timeoutMs, state, createdMs, lastMs, latencyMs] =
-    cells;
+  const [project, environment, name, critical, calls, intervalMs, timeoutMs, ...said] = cells;
+  const [state, createdMs, lastMs, latencyMs] = said;
   const createdAt = new Date(createdMs);
   const lastAt = lastMs === null ? null : new Date(lastMs);
   const limits = { intervalMs, timeoutMs };
@@ -44,6 +45,7 @@ function rowOf(cells: Cells): HealthRow {
     environment,
     name,
     critical,
+    calls,
     ...limits,
     state,
     createdAt,
@@ -81,13 +83,13 @@ export async function readHealthDetails(db: QueryExecutorProvider, now: Date): P
     select p.name as project, c.environment, c.name, c.type, c.subject,
       coalesce(s.since, c.created_at) as since, s.displayed -> 'failure' ->> 'class' as class,
       s.displayed -> 'failure' ->> 'message' as message, s.displayed ->> 'suppressedBy' as "suppressedBy",
-      (s.displayed -> 'disputedSince')::text::float8 as "disputedSince",
-      (s.displayed -> 'flappingSince')::text::float8 as "flappingSince",
+      (s.displayed ->> 'disputedSince')::float8 as "disputedSince",
+      (s.displayed ->> 'flappingSince')::float8 as "flappingSince",
       coalesce((select jsonb_agg(jsonb_build_object('location', l.location, 'status', l.last_status,
           'lastAt', l.last_at, 'latencyMs', l.last_latency_ms) order by l.location)
         from check_locations l where l.check_id = c.id), '[]') as locations,
-      (select sum(extract(epoch from least(coalesce(to_at, ${now}), ${now}) - greatest(from_at, ${dayAgo})))
-            filter (where state in ('up', 'degraded'))
+      (select coalesce(sum(extract(epoch from least(coalesce(to_at, ${now}), ${now}) - greatest(from_at, ${dayAgo})))
+            filter (where state in ('up', 'degraded')), 0)
           / nullif(sum(extract(epoch from least(coalesce(to_at, ${now}), ${now}) - greatest(from_at, ${dayAgo})))
             filter (where state <> 'unknown'), 0)
         from check_spans where check_id = c.id and coalesce(to_at, ${now}) > ${dayAgo} and from_at < ${now}
@@ -102,7 +104,7 @@ export async function readProber(
   db: QueryExecutorProvider,
 ): Promise<{ readonly seenAt: Date; readonly latenessMs: number | null } | null> {
   const { rows } = await sql<{ seenAt: Date; latenessMs: number | null }>`
-    select seen_at as "seenAt", (report -> 'latenessP99Ms')::text::float8 as "latenessMs"
+    select seen_at as "seenAt", (report ->> 'latenessP99Ms')::float8 as "latenessMs"
     from probers where kind = 'inside' order by seen_at desc limit 1`.execute(db);
   return rows[0] ?? null;
 }

@@ -11,7 +11,7 @@ import { createDatabase } from "../foundation/db.ts";
 import { createApi } from "../foundation/http.ts";
 import { randomIds } from "../foundation/ids.ts";
 import { silentLog } from "../foundation/log.ts";
-import { DEFAULT_POLICY } from "./model.ts";
+import { DEFAULT_POLICY, type Displayed } from "./model.ts";
 import { healthRoutes } from "./routes.ts";
 import { startHealth } from "./start-health.ts";
 import type { CheckTables } from "./tables.ts";
@@ -52,9 +52,17 @@ async function start() {
 
 async function insertCheck(pool: Awaited<ReturnType<typeof start>>["pool"], state: string) {
   const policy = JSON.stringify({ ...DEFAULT_POLICY, critical: true });
-  const displayed = JSON.stringify({
+  // As the judge writes it: what does not apply is there, and null.
+  const shown: Omit<Displayed, "state" | "since"> = {
     failure: { class: "refused", message: "nobody listens at 10.0.0.7:80" },
-  });
+    down: ["local"],
+    reporting: ["local"],
+    disputedSince: null,
+    flappingSince: 1_000,
+    suppressedBy: null,
+    changes: [],
+  };
+  const displayed = JSON.stringify(shown);
   await pool.query("insert into projects (id, name, created_at) values ('prj_1', 'shop', $1)", [new Date()]);
   await pool.query(
     `insert into checks (id, project_id, environment, name, type, source, subject, settings, policy, shard,
@@ -67,6 +75,7 @@ async function insertCheck(pool: Awaited<ReturnType<typeof start>>["pool"], stat
     new Date(),
     displayed,
   ]);
+  await pool.query("insert into check_spans values ('chk_1', $1, null, $2, null)", [new Date(0), state]);
   await pool.query("insert into check_locations values ('chk_1', 'local', '{}', $1, 4.5, $2)", [
     new Date(),
     state,
@@ -87,12 +96,16 @@ it("tells everybody what is up, and those with a token why something is not", as
     latency: 4.5,
     lastCheck: expect.any(String),
   });
+  // However it is written, it is the same question.
+  expect(await get("/")).toMatchObject({ status: 503, body: { services: { "shop/production/web": {} } } });
   const own = await get("?project=shop&environment=production");
   expect(Object.keys(own.body.services)).toEqual(["web"]);
   const told = await get("?project=shop&environment=production", { authorization });
   expect(told.body.services.web).toMatchObject({
     class: "refused",
     message: "nobody listens at 10.0.0.7:80",
+    uptime: 0,
+    checks: { disputedSince: null, flappingSince: 1_000 },
   });
   expect((await get("", { authorization: "Bearer nobody" })).status).toBe(401);
   expect((await get("?project=shop&environment=staging")).status).toBe(404);

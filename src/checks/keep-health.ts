@@ -4,7 +4,7 @@ import type { Database } from "../foundation/db.ts";
 import { messageOf } from "../foundation/errors.ts";
 import type { Log } from "../foundation/log.ts";
 import { type Answer, type Health, type HealthBody, jsonAnswer, sendAnswer } from "../health/index.ts";
-import { asHealthJson, type HealthRow, healthBody, type Service, serviceOf } from "./health-body.ts";
+import { asHealthJson, type HealthRow, healthBody, roundMs, type Service, serviceOf } from "./health-body.ts";
 import { readHealthRows, readProber } from "./health-queries.ts";
 import { prepareAnswers } from "./prepared-answers.ts";
 import type { CheckTables } from "./tables.ts";
@@ -87,8 +87,10 @@ export function keepHealth(deps: Deps): HealthBoard {
       // Those with a token are told more, and have to be asked who they are.
       if (request.headers.authorization !== undefined) return false;
       const form = request.headers.accept?.includes("application/health+json") ? "health+json" : "json";
+      const place = placeOf(url);
+      if (place === undefined) return false;
       const encoding = request.headers["accept-encoding"];
-      const answer = answers.answer(`${form} ${url}`, encoding, () => answerTo(body, url, form));
+      const answer = answers.answer(keyOf(form, place), encoding, () => answerTo(body, place, form));
       if (answer === null) return false;
       sendAnswer(answer, request, response);
       return true;
@@ -105,15 +107,28 @@ export function keepHealth(deps: Deps): HealthBoard {
 
 /** The question itself, not what is under it. */
 function isPlain(url: string): boolean {
-  return url.length === PATH.length || url[PATH.length] === "?";
+  const at = url.startsWith("/", PATH.length) ? PATH.length + 1 : PATH.length;
+  return url.length === at || url[at] === "?";
+}
+
+/** Null: all places. Undefined: it is not asked as it should be, and the routes say so. */
+function placeOf(url: string): Place | null | undefined {
+  const at = url.indexOf("?");
+  if (at === -1) return null;
+  const query = new URLSearchParams(url.slice(at));
+  const [project, environment] = [query.get("project"), query.get("environment")];
+  if (project === null && environment === null) return null;
+  return project === null || environment === null ? undefined : { project, environment };
+}
+
+/** By what is meant, not by how it was written: whoever varies the address must not have each answer made anew. */
+function keyOf(form: string, place: Place | null): string {
+  return place === null ? form : JSON.stringify([form, place.project, place.environment]);
 }
 
 /** Null: this cannot be answered from memory, so that it is looked at properly. */
-function answerTo(body: HealthBoard["read"], url: string, form: string): Answer | null {
-  const query = new URLSearchParams(url.slice(PATH.length));
-  const [project, environment] = [query.get("project"), query.get("environment")];
-  if ((project === null) !== (environment === null)) return null;
-  const found = project === null || environment === null ? body() : body({ project, environment });
+function answerTo(body: HealthBoard["read"], place: Place | null, form: string): Answer | null {
+  const found = place === null ? body() : body(place);
   if (found === null) return null;
   const status = found.status === "unhealthy" ? 503 : 200;
   if (form === "json") return jsonAnswer(status, found);
@@ -147,7 +162,7 @@ function proberService(prober: Awaited<ReturnType<typeof readProber>>, now: Date
     critical: false,
     shown: {
       status: silent ? "down" : "up",
-      latency: prober?.latenessMs ?? null,
+      latency: roundMs(prober?.latenessMs ?? null),
       lastCheck: prober?.seenAt.toISOString() ?? null,
     },
   };

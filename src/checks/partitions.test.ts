@@ -1,4 +1,4 @@
-import { beforeEach, expect, test } from "vitest";
+import { afterEach, beforeAll, expect, test } from "vitest";
 import { type FreshDatabase, freshDatabase } from "../../test/support/database.ts";
 import { systemClock } from "../foundation/clock.ts";
 import { createDatabase, type Database } from "../foundation/db.ts";
@@ -12,10 +12,19 @@ const NOW = Date.parse("2026-11-24T13:00:00Z");
 let fresh: FreshDatabase;
 let db: Database<CheckTables>;
 
-beforeEach(async () => {
+beforeAll(async () => {
   fresh = await freshDatabase({ migrations: ["control"] });
   db = createDatabase(fresh.pool);
   return () => fresh[Symbol.asyncDispose]();
+});
+// As it is after the migrations: a database of its own for each test takes longer than the tests.
+afterEach(async () => {
+  const { rows } = await fresh.pool.query(
+    "select inhrelid::regclass::text as name from pg_inherits where inhparent = 'check_samples'::regclass",
+  );
+  const days = rows.map(({ name }) => name).filter((name) => name !== "check_samples_default");
+  if (days.length > 0) await fresh.pool.query(`drop table ${days.join(", ")}`);
+  await fresh.pool.query("truncate check_samples, projects cascade");
 });
 
 const keep = (now: number) => keepPartitions({ db, clock: systemClock }, new Date(now));

@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import type { CheckDeps } from "./check-deps.ts";
 import { listChecks } from "./load-checks.ts";
+import { type FailureClass, NO_VERDICT } from "./model.ts";
 import { type CheckOverview, readOverview } from "./read-overview.ts";
 import type { Gap } from "./seeds.ts";
 import { rulesKey } from "./sync-checks.ts";
@@ -95,10 +96,16 @@ async function unusable(deps: CheckDeps, checks: readonly CheckOverview[]): Prom
   const broken = new Map(
     loaded.flatMap(({ id, problem }) => (problem === null ? [] : [[id, problem.message]])),
   );
-  const blocked = await deps.db
+  // What cannot be asked says so where it is asked from: a network, a program, a permission is missing.
+  const unasked = await deps.db
     .selectFrom("check_locations")
-    .select(["check_id", sql<string>`fold -> 'failure' ->> 'message'`.as("message")])
-    .where(sql<boolean>`fold -> 'failure' ->> 'class' = 'blocked'`)
+    .select([
+      "check_id",
+      sql<FailureClass>`fold -> 'failure' ->> 'class'`.as("class"),
+      sql<string>`min(fold -> 'failure' ->> 'message')`.as("message"),
+    ])
+    .where(sql<boolean>`fold -> 'failure' ->> 'class' = any(${[...NO_VERDICT]})`)
+    .groupBy(["check_id", "class"])
     .execute();
   const about = (id: string, why: string, hint: string): CoverageProblem[] => {
     const check = byId.get(id);
@@ -108,17 +115,17 @@ async function unusable(deps: CheckDeps, checks: readonly CheckOverview[]): Prom
   };
   return [
     ...[...broken].flatMap(([id, message]) => about(id, lower(message), "Do that, and it is asked at once.")),
-    ...blocked
+    ...unasked
       .filter(({ check_id }) => !broken.has(check_id))
-      .flatMap(({ check_id, message }) =>
-        about(
-          check_id,
-          lower(message),
-          "An owner allows its network: signalbox network allow CIDR --reason ….",
-        ),
-      ),
+      .flatMap(({ check_id, message, class: why }) => about(check_id, lower(message), HINTS[why] ?? "")),
   ];
 }
+
+const HINTS: Partial<Record<FailureClass, string>> = {
+  blocked: "An owner allows its network: signalbox network allow CIDR --reason ….",
+  unsupported: "Do what the message says, on the prober's machine.",
+  fault: "Look into the prober's log, and report it.",
+};
 
 /** Locations that checks ask for, and from which nobody looks. */
 async function unprobed(
@@ -155,6 +162,11 @@ function unknown(check: CheckOverview, now: Date): CoverageProblem[] {
     { project, environment, subject: name, why, hint: `Ask it now: signalbox check ${name}.` },
   ];
   const { intervalMs, timeoutMs } = policy;
+  if (lastAt === null && check.type === "heartbeat") {
+    const why = "it has not called yet, so nobody would notice if it never does";
+    const hint = `Have its job call the address that POST /api/checks/${check.id}/heartbeat/key makes.`;
+    return [{ project, environment, subject: name, why, hint }];
+  }
   if (lastAt === null) {
     const isDue = now.getTime() - createdAt.getTime() > intervalMs + timeoutMs + SETTLE_MS;
     return isDue ? about("it has never run") : [];

@@ -5,6 +5,8 @@ import type { Displayed, ProbeType } from "./model.ts";
 
 /** What any release needs, and what no release of ours mends. */
 const STORES: ReadonlySet<ProbeType> = new Set(["postgres", "mysql", "mongodb", "redis", "rabbitmq"]);
+/** What others say of themselves: no release of ours breaks it, and none mends it. */
+const VENDORS: readonly ProbeType[] = ["statuspage", "browserbase"];
 /** A row that nobody has judged again for so long has nobody who keeps it true. */
 const KEPT_MS = 10_000;
 
@@ -12,8 +14,8 @@ type Row = { name: string; type: ProbeType; since: Date; displayed: Displayed };
 
 /**
  * The critical checks of an environment that are down now. Not among them: what depends on another that is down, what
- * is in a window of maintenance, what no prober stands behind any more, and what was never up: that is a mistake in a
- * configuration, and must not stand in the way of the commit that mends it.
+ * is in a window of maintenance, what a vendor says of itself, what no prober stands behind any more, and what was
+ * never up: that is a mistake in a configuration, and must not stand in the way of the commit that mends it.
  */
 export async function readUnwell(
   { db, clock }: { readonly db: QueryExecutorProvider; readonly clock: Clock },
@@ -24,7 +26,7 @@ export async function readUnwell(
     select c.name, c.type, s.since, s.displayed
     from check_states s join checks c on c.id = s.check_id
     where c.project_id = ${projectId} and c.environment = ${environment} and c.retired_at is null
-      and s.state = 'down' and c.policy ->> 'critical' = 'true'
+      and c.type <> all(${VENDORS}) and s.state = 'down' and c.policy ->> 'critical' = 'true'
       and coalesce(s.displayed ->> 'suppressedBy', '') = ''
       and (s.judge_at is null or s.judge_at > ${new Date(now.getTime() - KEPT_MS)})
       and exists (select from check_spans x where x.check_id = c.id and x.state in ('up', 'degraded'))

@@ -4,7 +4,7 @@ import { notify } from "../foundation/notify.ts";
 import { CHECK_REQUEST_CHANNEL } from "./channels.ts";
 import type { CheckDeps } from "./check-deps.ts";
 import { type Explanation, explain } from "./explain.ts";
-import type { Attempt, Round } from "./model.ts";
+import { type Attempt, LOCAL, type Round } from "./model.ts";
 import { type CheckOverview, readOverview } from "./read-overview.ts";
 
 export type RunInput = {
@@ -164,11 +164,13 @@ async function whySilent(
   const shards = await db.selectFrom("check_shards").selectAll().execute();
   const probers = new Map((await db.selectFrom("probers").selectAll().execute()).map((row) => [row.id, row]));
   const why = ({ shard, policy }: CheckOverview): string => {
-    const location = policy.locations[0] ?? "local";
+    const location = policy.locations.includes(LOCAL) ? LOCAL : (policy.locations[0] ?? LOCAL);
     const held = shards.find((each) => each.location === location && each.shard === shard);
     const waited = `within ${Math.round(limitMs / 1_000)} s`;
     if (held === undefined || held.owner === null || held.lease_until < now)
-      return `no prober at "${location}" has it now; \`signalbox up\` starts one`;
+      return location === LOCAL
+        ? `no prober at "${location}" has it now; \`signalbox up\` starts one`
+        : `it is run at "${location}" only, and agents are not asked: \`signalbox checks\` has their last word`;
     const seen = probers.get(held.owner)?.seen_at;
     const ago =
       seen === undefined

@@ -71,7 +71,13 @@ const PREVIEW_MS = 30_000;
 export const BROWSERBASE_SECRET = "BROWSERBASE_API_KEY";
 
 /** Names that checks get by themselves beside those of blocks and services. */
-export const SEED_NAMES = /^tls\.|\.\d{1,2}$/;
+export const SEED_NAMES = /^(tls|services)\.|\.\d{1,2}$/;
+
+/** A deployed service may be called `redis`: what the block of that name leads to is to be checked all the same. */
+export function besides(deployed: readonly WantedCheck[], used: readonly WantedCheck[]): WantedCheck[] {
+  const names = new Set(deployed.map(({ name }) => name));
+  return used.map((check) => (names.has(check.name) ? { ...check, name: `services.${check.name}` } : check));
+}
 
 /** Each deployed service is checked at its public address by the very checks that proved its release. */
 export function deployedChecks(services: readonly DeployedService[], preview: string | null): WantedCheck[] {

@@ -73,6 +73,12 @@ describe("the checks of a place", () => {
     expect(await audited()).toMatchObject([{ details: { made: ["app", "redis", "extra"], retired: [] } }]);
   });
 
+  test("leave out nothing that an environment uses, where a deployed service has its name", async () => {
+    const store = aService("redis", { urls: ["http://redis.localhost:8080"] });
+    await goLive("1", { ...EMPTY, uses: { redis: { url: "redis://cache:6379" } } }, "production", [store]);
+    expect(await names()).toEqual(["redis", "services.redis"]);
+  });
+
   test("are not touched by a deployment that says the same, and are followed on", async () => {
     const plan = { ...EMPTY, uses: { redis: { url: "redis://cache:6379" } } };
     await goLive("1", plan);

@@ -10,7 +10,15 @@ import type { ProbeType } from "./model.ts";
 import { type Existing, planSync, type SyncPlan } from "./plan-sync.ts";
 import { fillVariables, resolveSettings } from "./references.ts";
 import { openSettings } from "./sealed-settings.ts";
-import { type ChecksPlan, deployedChecks, type Gap, overlay, usedChecks, type WantedCheck } from "./seeds.ts";
+import {
+  besides,
+  type ChecksPlan,
+  deployedChecks,
+  type Gap,
+  overlay,
+  usedChecks,
+  type WantedCheck,
+} from "./seeds.ts";
 import { checksAround, holdChecks, type LiveDeployment } from "./sync-queries.ts";
 import type { CheckTables } from "./tables.ts";
 import { changeCheck, insertCheck, recordSync, retireChecks } from "./write-checks.ts";
@@ -28,7 +36,7 @@ export type SyncDeps = {
 };
 
 /** Changes whenever seeds or the reading of configurations change, so that what is live is read again. */
-const VERSION = 1;
+const VERSION = 2;
 
 export function rulesKey({ kinds, allowLocal }: CheckRules): string {
   return `${VERSION} ${allowLocal ? "local " : ""}${[...kinds.keys()].sort().join(" ")}`;
@@ -49,7 +57,7 @@ export async function syncChecks(deps: SyncDeps, live: LiveDeployment, signal: A
   }
   const { configured, uses, env } = read.plan;
   const used = usedChecks(uses, env);
-  const wanted = overlay([...deployed, ...used.checks], configured);
+  const wanted = overlay([...deployed, ...besides(deployed, used.checks)], configured);
   const filled = wanted.map((check) => ({ ...check, settings: asRow(fillVariables(check.settings, env)) }));
   const gaps = [...unmet, ...used.gaps].filter(({ subject }) => !Object.hasOwn(configured, subject));
   await write(deps, live, { wanted: filled, gaps, failure: null });

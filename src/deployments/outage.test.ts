@@ -1,6 +1,17 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { engineStand, type Stand, ship, trigger, withStrategy } from "../../test/scenarios/engine-stand.ts";
+import {
+  engineStand,
+  HEALTH,
+  PLAN,
+  SERVICE,
+  type Stand,
+  ship,
+  trigger,
+  withStrategy,
+} from "../../test/scenarios/engine-stand.ts";
 import { AppError } from "../foundation/errors.ts";
+import { notify } from "../foundation/notify.ts";
+import { WAKE_CHANNEL } from "./channels.ts";
 
 let stand: Stand;
 beforeAll(async () => {
@@ -18,6 +29,12 @@ afterEach(() => Object.assign(stand.target, whole));
 const view = async (id: string) => (await stand.http(stand.as.viewer).get(`/status/${id}`)).body.deployment;
 const until = (id: string, state: string) =>
   expect.poll(async () => (await view(id)).state, { timeout: 30_000, interval: 50 }).toBe(state);
+
+/** The target answers again, and the next look, which would be up to 5 s away, is now. */
+async function comeBack(id: string): Promise<void> {
+  Object.assign(stand.target, whole);
+  await notify(stand.db, WAKE_CHANNEL, id);
+}
 
 /** From now on no request of the target's API is answered. */
 function goAway(): void {
@@ -38,7 +55,7 @@ test("a canary is not taken back because the target's API is away: it waits, say
     .poll(async () => (await view(id)).blocked, { timeout: 20_000, interval: 50 })
     .toMatchObject({ by: "outage", reason: expect.stringContaining("gave no answer") });
   expect((await view(id)).state).toBe("shifting");
-  Object.assign(stand.target, whole);
+  await comeBack(id);
   await until(id, "live");
   expect((await view(id)).blocked).toBeNull();
 }, 60_000);
@@ -63,6 +80,10 @@ test("a build that is refused for a rate limit is blocked, not failed", async ()
 }, 60_000);
 
 test("a release that does not answer is not judged while the API is away, and is once it is back", async () => {
+  stand.world.preparation = {
+    plan: PLAN,
+    services: [{ ...SERVICE, health: { ...HEALTH, deadlineMs: 1_000 } }],
+  };
   const release = (id: string) => `dpl_${id}`;
   const next = release(String(stand.target.builds.size + 1));
   stand.world.status.set(next, 503);
@@ -73,7 +94,7 @@ test("a release that does not answer is not judged while the API is away, and is
     .poll(async () => (await view(id)).blocked, { timeout: 20_000 })
     .toMatchObject({ by: "outage" });
   expect((await view(id)).state).toBe("verifying");
-  Object.assign(stand.target, whole);
+  await comeBack(id);
   await until(id, "failed");
   expect((await view(id)).reason).toContain("status 503");
 }, 60_000);

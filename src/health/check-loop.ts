@@ -19,6 +19,20 @@ export function limitsOf({ intervalMs = 5_000, timeoutMs = 2_000, maxAgeMs }: Ch
   return { intervalMs, timeoutMs, maxAgeMs: maxAgeMs ?? 3 * intervalMs + timeoutMs };
 }
 
+/** What a timer of Node can wait for; anything above is 1 ms to it. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+/** @throws RangeError for what would be looked at without a pause, or never. */
+export function requireLimits(name: string, options: CheckOptions): void {
+  for (const [limit, ms] of Object.entries(limitsOf(options))) {
+    const isOurs = limit === "maxAgeMs" && options.maxAgeMs === undefined;
+    if (!isOurs && !(Number.isInteger(ms) && ms >= 1 && ms <= LONGEST_MS))
+      throw new RangeError(
+        `${limit} of the check "${name}" is ${ms}; it has to be 1 to ${LONGEST_MS} whole ms`,
+      );
+  }
+}
+
 /**
  * Looks again and again, one look at a time: a check that ignores its signal is not started a second time while it
  * hangs, lest what it waits for drown in what has piled up. Failures are kept as successes are. `found` is called after
@@ -88,9 +102,17 @@ function begin(options: CheckOptions, timeoutMs: number, clock: HealthClock, clo
 function worked(result: unknown): [Look["status"], Partial<Look>] {
   const said: CheckResult = typeof result === "object" && result !== null ? result : {};
   const { observedValue: value, observedUnit } = said;
-  const observed = value === undefined ? {} : { observed: { value, unit: observedUnit ?? null } };
+  const observed = isShown(value)
+    ? { observed: { value, unit: isShown(observedUnit) ? String(observedUnit) : null } }
+    : {};
   if (said.status !== "warn") return ["pass", observed];
-  return ["warn", { ...observed, output: said.output ?? null, reason: "not as it should be" }];
+  const output = isShown(said.output) ? String(said.output) : null;
+  return ["warn", { ...observed, output, reason: "not as it should be" }];
+}
+
+/** A check may answer whatever its driver gave it, and that must not be what breaks the answers. */
+function isShown(value: unknown): value is string | number {
+  return typeof value === "string" || typeof value === "number";
 }
 
 function messageOf(error: unknown): string {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { type Answer, sendAnswer, webAnswer } from "./answer.ts";
-import { type Look, limitsOf, startLoop } from "./check-loop.ts";
+import { type Look, limitsOf, requireLimits, startLoop } from "./check-loop.ts";
 import { machineClock } from "./clock.ts";
 import type { CheckOptions, Health, HealthClock, HealthOptions, HealthRequest } from "./options.ts";
 import { type Answers, healthBody, render, type State } from "./render.ts";
@@ -15,13 +15,22 @@ const LATE_IN_A_ROW = 5;
  * hangs, or is gone.
  */
 export function createHealth(options: HealthOptions): Health {
-  const { path = "/api/health", details = () => false } = options;
+  const { path: given = "/api/health", details = () => false } = options;
+  const path = given.replace(/\/+$/, "");
+  // Only a plain yes opens them: neither a promise of an answer, nor a comparison of tokens that threw.
+  const mayLook = (request: HealthRequest): boolean => {
+    try {
+      return details(request) === true;
+    } catch {
+      return false;
+    }
+  };
   const kept = keepAnswers(options);
   const answerTo = (url: string, accept: string | null, request: HealthRequest): Answer | null => {
     const which = endpointOf(url, path, accept);
     if (which === null) return null;
     const found: Answers[keyof Answers] = kept.answers()[which];
-    return "open" in found ? (details(request) ? found.detailed : found.open) : found;
+    return "open" in found ? (mayLook(request) ? found.detailed : found.open) : found;
   };
   // Each is used by itself: `app.use(health.middleware)`.
   const handle: Health["handle"] = (request, response) => {
@@ -50,6 +59,7 @@ export function createHealth(options: HealthOptions): Health {
 function keepAnswers(options: HealthOptions) {
   const { checks, clock = machineClock, version, releaseId, serviceId, description } = options;
   const { maxLagMs = 1_000 } = options;
+  for (const [name, check] of Object.entries(checks)) requireLimits(name, check);
   const about = dropUndefined({ version, releaseId, serviceId, description });
   const looks = new Map<string, Look>();
   const waiting = new Set(Object.keys(checks));

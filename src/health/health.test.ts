@@ -47,6 +47,30 @@ it("details are for those who may see them", async () => {
   expect(body.services.database.message).toBe("db.internal refused");
 });
 
+it("only a plain yes shows details: no promise of one, and no question that fails", async () => {
+  const no = () => Promise.resolve(false) as never;
+  const broken = () => {
+    throw new RangeError("Input buffers must have the same byte length");
+  };
+  for (const details of [no, broken]) {
+    const { health, get } = start({ checks: { database: { check: fail } }, details });
+    await health.checked();
+    expect((await get()).body.services.database).not.toHaveProperty("message");
+  }
+});
+
+it("takes whatever a check answers, and refuses limits that no timer keeps", async () => {
+  const check = () => ({ status: "warn", observedValue: 10n, observedUnit: {}, output: { toJSON: fail } });
+  const { health, get } = start({ checks: { queue: { check } }, details: () => true });
+  await health.checked();
+  const { body } = await get("", { accept: "application/health+json" });
+  expect(body).toMatchObject({ status: "warn", checks: { "queue:responseTime": [{ observedUnit: "ms" }] } });
+  for (const limits of [{ intervalMs: 3e9 }, { intervalMs: 0 }, { timeoutMs: Number.NaN }, { maxAgeMs: -1 }])
+    expect(() => createHealth({ checks: { queue: { check, ...limits } } })).toThrow(
+      /Ms of the check "queue"/,
+    );
+});
+
 it("answers application/health+json where it is accepted, with an output only of what is not well", async () => {
   const warn = () => ({ status: "warn", output: "half full", observedValue: 51, observedUnit: "percent" });
   const { health, get } = start({
@@ -109,7 +133,7 @@ it("draining is unready and still live; something fatal is not live", async () =
 });
 
 it("serves node:http and Connect: HEAD without a body, other methods refused, other paths passed on", async () => {
-  const { health } = start({ checks: {} });
+  const { health } = start({ checks: {}, path: "/api/health/" });
   const server = http.createServer((req, res) => health.middleware(req, res, () => void res.end("app")));
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -119,5 +143,6 @@ it("serves node:http and Connect: HEAD without a body, other methods refused, ot
   expect([head.status, Number(head.headers.get("content-length")) > 0]).toEqual([200, true]);
   expect(head.headers.get("cache-control")).toBe("no-store");
   expect((await fetch(`${base}/api/health`, { method: "POST" })).status).toBe(405);
+  expect((await fetch(`${base}/api/health/ready`)).status).toBe(200);
   expect(await (await fetch(`${base}/api/healthy`)).text()).toBe("app");
 });

@@ -117,8 +117,10 @@ function tell({ paint, print }: Context, result: Result): void {
   }
   if (result.attempts > 1) more(`${result.attempts} attempts, each on a connection of its own.`);
   const slow = (result.latencyMs ?? 0) >= SLOW_MS || status !== "up";
-  if (slow && result.phases !== null) {
-    const parts = Object.entries(result.phases).map(([name, ms]) => `${PHASES[name] ?? name} ${latency(ms)}`);
+  const parts = Object.entries(result.phases ?? {}).map(
+    ([name, ms]) => `${PHASES[name] ?? name} ${latency(ms)}`,
+  );
+  if (slow && parts.length > 0) {
     more(`Time went into: ${parts.join(", ")}.`);
   }
 }

@@ -66,7 +66,7 @@ function rowOf({ paint, clock }: Context, { id, location, kind, seenAt, isSeen, 
     kind,
     isSeen ? seen : paint.red(seen),
     report ? String(report.checks) : "-",
-    report ? `${report.latenessP99Ms} ms` : "-",
+    report ? `${report.latenessP99Ms.toFixed(1)} ms` : "-",
     report ? String(report.missed) : "-",
     network ?? "unknown",
   ];

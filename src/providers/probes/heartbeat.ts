@@ -27,7 +27,8 @@ type HeartbeatSettings = z.infer<typeof settings>;
 export const heartbeat = defineProbe<HeartbeatSettings>({
   type: "heartbeat",
   settings,
-  subject: ({ every, cron, zone }) => (cron === undefined ? `every ${every} ms` : `${cron} (${zone})`),
+  subject: ({ every, cron, zone }) =>
+    cron === undefined ? `every ${(every ?? 0) / 1_000} s` : `${cron} (${zone})`,
   host: () => null,
   schedule: scheduleOf,
   run: async () => ({
