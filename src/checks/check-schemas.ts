@@ -143,7 +143,7 @@ export const CreateBody = z.strictObject({
 export const RunBody = z.strictObject({
   project: z.string().min(1).max(255),
   environment: environmentName.optional(),
-  checks: z.array(z.string().min(1).max(64)).min(1).max(500).optional().openapi({ description: "Names" }),
+  checks: z.array(z.string().min(1).max(255)).min(1).max(500).optional().openapi({ description: "Names" }),
 });
 
 export const RunAnswer = z.object({

@@ -49,6 +49,15 @@ describe("without a line written", () => {
     expect(checks[3]?.policy.critical).toBe(false);
   });
 
+  test("two long hosts with the same beginning have a check of their certificate each", () => {
+    const far = `${"a".repeat(60)}.example.com`;
+    const urls = [`https://1.${far}`, `https://${far}`, `https://${"a".repeat(60)}.example.org`];
+    const names = deployedChecks([{ ...WEB, urls }], null).map(({ name }) => name);
+    const certificates = names.filter((name) => name.startsWith("tls."));
+    expect(new Set(certificates).size).toBe(3);
+    for (const name of certificates) expect(name.length).toBeLessThanOrEqual(63);
+  });
+
   test("a preview's is checked under the preview's name, holds up nobody, and its certificate is not ours", () => {
     const [check, ...others] = deployedChecks([{ ...WEB, health: HEALTH }], "pr-42");
     expect(check).toMatchObject({ name: "web@pr-42", policy: { critical: false, intervalMs: 30_000 } });

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { CheckSource, Policy, ProbeType } from "./model.ts";
 import { completePolicy } from "./policy.ts";
 
@@ -130,7 +131,7 @@ function certificateChecks({ urls }: DeployedService): WantedCheck[] {
   const hosts = urls.map((url) => new URL(url)).filter(({ protocol }) => protocol === "https:");
   const own = hosts.filter(({ hostname }) => !/(^|\.)(localhost|vercel\.app|now\.sh)$/.test(hostname));
   return own.map(({ hostname, port }) => ({
-    name: `tls.${hostname}`.slice(0, 63),
+    name: certificateName(hostname),
     type: "tls",
     source: "config",
     settings: { host: hostname, port: Number(port || 443) },
@@ -222,4 +223,11 @@ export function overlay(
     check === null ? [] : [{ name, source: "config", ...check }],
   );
   return [...kept, ...written];
+}
+
+/** As long as a name may be; what is cut off is told apart by its hash. */
+function certificateName(hostname: string): string {
+  const name = `tls.${hostname}`;
+  if (name.length <= 63) return name;
+  return `${name.slice(0, 54)}-${createHash("sha256").update(hostname).digest("hex").slice(0, 8)}`;
 }

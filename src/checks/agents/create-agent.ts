@@ -35,7 +35,7 @@ export async function createAgent(
   } catch (error) {
     if (errorCodeOf(error) !== PG.uniqueViolation) throw error;
     throw new AppError("conflict", `The location "${location}" has an agent.`, {
-      hint: "Revoke it first, or name another place: one token, one place.",
+      hint: "Take it away first (signalbox prober remove), or name another place: one token, one place.",
     });
   }
   return { id, location, token };

@@ -10,9 +10,11 @@ export type CallOptions = {
   readonly signal?: AbortSignal | undefined;
   /** How often to try while no answer comes or the answer is "not now" (5xx, 429). Default 1. */
   readonly attempts?: number;
+  /** How long nothing may arrive. Default 120,000. */
+  readonly idleTimeoutMs?: number;
 };
 
-export type OpenOptions = CallOptions & { readonly idleTimeoutMs?: number; readonly alsoStatus?: number };
+export type OpenOptions = CallOptions & { readonly alsoStatus?: number };
 
 /** The control plane's HTTP API. Every method throws `ApiError`. */
 export type Api = {

@@ -40,6 +40,10 @@ const OPTIONS = {
   env: { ...ENVIRONMENT_OPTION, help: "only this environment (default: all)" },
 };
 
+type Answer = { readonly ok: boolean; readonly results: readonly Result[] };
+
+/** The longest timeout that a check may have, and what it takes to be told. */
+const LONGEST_MS = 330_000;
 /** From here on it is worth saying where the time went. */
 const SLOW_MS = 500;
 
@@ -52,11 +56,12 @@ export const check: Command = {
   async run(context, args) {
     const project = await projectOf(context, args);
     const environment = args.text("env");
-    const answer = await context.api().post<{ ok: boolean; results: Result[] }>("/api/checks/run", {
+    const body = {
       project,
       ...(environment === null ? {} : { environment }),
       ...(args.positionals.length === 0 ? {} : { checks: args.positionals }),
-    });
+    };
+    const answer = await context.api().post<Answer>("/api/checks/run", body, { idleTimeoutMs: LONGEST_MS });
     if (context.json) context.printJson(answer);
     else if (answer.results.length === 0) context.note("There are no checks yet: deploy something.");
     else for (const result of answer.results) tell(context, result);
