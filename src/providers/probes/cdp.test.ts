@@ -110,6 +110,12 @@ test("what is no browser, refuses us, or is silent is told apart", async () => {
   // The address that it calls itself by is not where we go.
   [status, body] = [200, '{"webSocketDebuggerUrl":"ws://192.0.2.1:9/devtools/browser/1"}'];
   expect(await look()).toMatchObject(failed("timeout", /no answer to Browser.getVersion/));
+  // Nor is a host that stands in a path.
+  body = '{"webSocketDebuggerUrl":"ws://browser//192.0.2.1:9/devtools/browser/1"}';
+  expect(await look()).toMatchObject(failed("timeout", /no answer to Browser.getVersion/));
+  expect(await look(`${url}//192.0.2.1:9`)).toMatchObject(failed("timeout", /to Browser.getVersion/));
+  for (reply of ["null", "[]", '{"id":1,"error":null}', '{"method":"a","params":null}'])
+    expect(await look()).toMatchObject(failed("protocol", /no JSON of the DevTools/));
   reply = "no JSON";
   expect(await look()).toMatchObject(failed("protocol", /no JSON/));
   reply = "null";

@@ -42,8 +42,8 @@ export const cdp = defineProbe<CdpSettings>({
 async function findSocket(settings: CdpSettings, context: ProbeContext): Promise<URL | Outcome> {
   const url = new URL(settings.url);
   if (url.protocol === "ws:" || url.protocol === "wss:") return url;
-  const base = url.pathname.replace(/\/+$/, "");
-  const versionUrl = new URL(`${base}/json/version${url.search}`, url);
+  const versionUrl = new URL(url);
+  versionUrl.pathname = `${url.pathname.replace(/\/+$/, "")}/json/version`;
   const { headers, ca, insecure } = settings;
   const answer = await askJson({ url: versionUrl, headers, ca, insecure }, context);
   if (!isJsonAnswer(answer)) return answer;
@@ -59,7 +59,10 @@ async function findSocket(settings: CdpSettings, context: ProbeContext): Promise
   if (found === null)
     return down({ class: "protocol", message: `${where} answers, and names no WebSocket of a browser.` });
   // Only its path: a browser behind a proxy calls itself by a name that is not ours, and the guard was asked for ours.
-  const socketUrl = new URL(found.pathname + (found.search || url.search), url);
+  // Set part by part: as a reference, a path that begins with two slashes would name another host.
+  const socketUrl = new URL(url);
+  socketUrl.pathname = found.pathname;
+  socketUrl.search = found.search || url.search;
   socketUrl.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   return socketUrl;
 }

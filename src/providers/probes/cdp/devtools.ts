@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type net from "node:net";
+import { z } from "zod";
 import type { Failure } from "../../../checks/model.ts";
 import type { ProbeContext } from "../../../checks/probe-kind.ts";
 import { closeSoon } from "../connect.ts";
@@ -28,11 +29,25 @@ type Waiting = {
   readonly resolve: (message: Message) => void;
   readonly reject: (error: Error) => void;
 };
-type Message = Partial<Event> & {
-  readonly id?: number;
-  readonly result?: Record<string, unknown>;
-  readonly error?: { readonly message?: string };
-};
+
+const fields = z.record(z.string(), z.unknown());
+/** Of an answer and of an event. */
+const anyMessage = z.object({
+  id: z.number().optional(),
+  method: z.string().optional(),
+  params: fields.default({}),
+  sessionId: z.string().optional(),
+  result: fields.optional(),
+  error: z.object({ message: z.string().default("") }).optional(),
+});
+type Message = z.output<typeof anyMessage>;
+
+/** @throws SyntaxError what is no JSON, or of another shape */
+function messageOf(payload: Buffer): Message {
+  const read = anyMessage.safeParse(JSON.parse(payload.toString("utf8")));
+  if (!read.success) throw new SyntaxError("No message of the DevTools protocol.");
+  return read.data;
+}
 
 const MAX_HEAD_BYTES = 65_536;
 const MAX_MESSAGE_BYTES = 16 * 1_048_576;
@@ -81,7 +96,7 @@ export class Devtools {
     this.send({ id, method, params, ...(sessionId === undefined ? {} : { sessionId }) });
     const { result, error } = await answer;
     if (error === undefined) return result ?? {};
-    const message = `${this.where} answers ${method} with an error: ${String(error.message).slice(0, 200)}.`;
+    const message = `${this.where} answers ${method} with an error: ${error.message.slice(0, 200)}.`;
     throw new Ended({ class: "status", message });
   }
 
@@ -126,12 +141,13 @@ export class Devtools {
       for (const { kind, payload } of this.frames.read(rest)) {
         if (kind === "ping") this.socket.write(clientFrame(OPCODE.pong, payload, randomBytes(4)));
         if (kind === "close") return void this.fail("reset", `closed the WebSocket: ${this.awaited}`);
-        if (kind === "message") this.hear(JSON.parse(payload.toString("utf8")));
+        if (kind === "message") this.hear(messageOf(payload));
       }
     } catch (error) {
       if (error instanceof MalformedFrame) this.fail("protocol", `sent ${error.message}`);
       else if (error instanceof RangeError) this.fail("too_large", `sent ${error.message}`);
-      else if (error instanceof SyntaxError) this.fail("protocol", "sent a message that is no JSON");
+      else if (error instanceof SyntaxError)
+        this.fail("protocol", "sent a message that is no JSON of the DevTools protocol");
       else throw error;
     }
   };
