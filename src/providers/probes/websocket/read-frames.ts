@@ -12,12 +12,21 @@ const RESERVED = 0x70;
 const MASKED = 0x80;
 const CONTROL = { 8: "close", 9: "ping", 10: "pong" } as const;
 
+/** Frames that carry nothing of a message, or little: more of them are only there to keep us busy. */
+const MOST_PARTS = 10_000;
+const MOST_CONTROL_FRAMES = 1_000;
+
 /** Puts the frames of a server together to messages. No extension was offered, so none may be used. */
 export class FramesReader {
   private readonly maxBytes: number;
   private rest: Buffer = Buffer.alloc(0);
+  /** Chunks after `rest`, put together only once a frame is whole: each time would cost its square. */
+  private later: Buffer[] = [];
+  private held = 0;
+  private needed = 2;
   private parts: Buffer[] | null = null;
   private size = 0;
+  private controlFrames = 0;
 
   constructor(maxBytes: number) {
     this.maxBytes = maxBytes;
@@ -25,27 +34,35 @@ export class FramesReader {
 
   /** @throws MalformedFrame; @throws RangeError for a message over the limit */
   read(chunk: Buffer): Received[] {
-    this.rest = Buffer.concat([this.rest, chunk]);
+    this.later.push(chunk);
+    this.held += chunk.length;
     const received: Received[] = [];
+    if (this.held < this.needed) return received;
+    this.rest = Buffer.concat([this.rest, ...this.later]);
+    this.later = [];
     for (let frame = this.next(); frame !== null; frame = this.next()) {
       const one = this.take(frame);
       if (one !== null) received.push(one);
     }
+    this.held = this.rest.length;
     return received;
   }
 
   private next(): { first: number; payload: Buffer } | null {
     const { rest } = this;
+    this.needed = 2;
     if (rest.length < 2) return null;
     const [first = 0, second = 0] = rest;
     if (first & RESERVED) throw new MalformedFrame("a frame with an extension that was not agreed on");
     if (second & MASKED) throw new MalformedFrame("a masked frame from a server");
     const short = second & 0x7f;
     const head = short === 126 ? 4 : short === 127 ? 10 : 2;
+    this.needed = head;
     if (rest.length < head) return null;
     const length =
       short === 126 ? rest.readUInt16BE(2) : short === 127 ? Number(rest.readBigUInt64BE(2)) : short;
     if (length + this.size > this.maxBytes) throw new RangeError(`a message over ${this.maxBytes} bytes`);
+    this.needed = head + length;
     if (rest.length < head + length) return null;
     this.rest = rest.subarray(head + length);
     return { first, payload: rest.subarray(head, head + length) };
@@ -58,12 +75,16 @@ export class FramesReader {
       const kind = CONTROL[opcode as keyof typeof CONTROL];
       if (kind === undefined || !isLast || payload.length > 125)
         throw new MalformedFrame("a bad control frame");
+      if (++this.controlFrames > MOST_CONTROL_FRAMES)
+        throw new MalformedFrame(`more than ${MOST_CONTROL_FRAMES} control frames`);
       return { kind, payload };
     }
     const continues = opcode === 0;
     if (opcode > 2 || continues !== (this.parts !== null))
       throw new MalformedFrame(`a frame of the type ${opcode} where none may be`);
-    const parts = [...(this.parts ?? []), payload];
+    const parts = this.parts ?? [];
+    if (parts.push(payload) > MOST_PARTS)
+      throw new MalformedFrame(`a message in more than ${MOST_PARTS} parts`);
     this.parts = isLast ? null : parts;
     this.size = isLast ? 0 : this.size + payload.length;
     return isLast ? { kind: "message", payload: Buffer.concat(parts) } : null;
