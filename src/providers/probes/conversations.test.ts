@@ -160,6 +160,13 @@ describe("grpc, against the official server", () => {
     expect(openSockets()).toBeLessThanOrEqual(before + 5);
   });
 
+  test("headers are sent along whatever their case, and none is refused only when it is sent", async () => {
+    const metadata = { "User-Agent": "me", "Content-Type": "text/plain", Authorization: "Bearer t" };
+    expect(await ask({ metadata })).toMatchObject({ status: "up" });
+    for (const name of ["HTTP2-Settings", "Host"])
+      expect(grpc.settings.safeParse({ host: "a", port: 1, metadata: { [name]: "a" } }).success).toBe(false);
+  });
+
   test("through TLS, with the name verified", async () => {
     const tls = { port: securePort, tls: true };
     expect(await ask({ ...tls, ca: made.ca })).toMatchObject({ status: "up" });

@@ -18,9 +18,16 @@ const grpcSettings = z.strictObject({
   /** Which of the server's services. Default: the server as a whole. */
   service: z.string().max(1_024).default(""),
   /** Sent along, for example an authorization. */
-  metadata: requestHeaders,
+  metadata: requestHeaders.refine((metadata) => !Object.keys(metadata).some(isHttp2s), {
+    error: "holds a header that HTTP/2 keeps for itself",
+  }),
 });
 type GrpcSettings = z.output<typeof grpcSettings>;
+
+/** A request with it cannot be made. */
+function isHttp2s(name: string): boolean {
+  return /^(http2-settings|host)$/i.test(name);
+}
 
 /** What a server says of itself by gRPC's health protocol. Source: grpc/grpc, doc/health-checking.md. */
 export const grpc = defineProbe<GrpcSettings>({
@@ -51,7 +58,7 @@ export const grpc = defineProbe<GrpcSettings>({
 });
 
 type Answer = {
-  readonly end: "whole" | "aborted" | "broken";
+  readonly end: "whole" | "aborted" | "broken" | "too_large";
   readonly headers: http2.IncomingHttpHeaders & http2.IncomingHttpStatusHeader;
   readonly trailers: http2.IncomingHttpHeaders;
   readonly body: Buffer | null;
@@ -80,13 +87,13 @@ function check(socket: net.Socket, settings: GrpcSettings, context: ProbeContext
   const broken = (error: unknown) => end("broken", error);
   session.on("error", broken).on("close", () => end("broken"));
   const request = session.request({
-    ...settings.metadata,
+    "user-agent": "signalbox-probe",
+    ...lowerCased(settings.metadata),
     ":method": "POST",
     ":path": "/grpc.health.v1.Health/Check",
     "content-type": "application/grpc",
     te: "trailers",
     "grpc-timeout": `${Math.max(1, Math.round(timeoutMs))}m`,
-    "user-agent": "signalbox-probe",
     "x-signalbox-probe": "1",
   });
   request.on("response", (found, flags) => {
@@ -99,7 +106,7 @@ function check(socket: net.Socket, settings: GrpcSettings, context: ProbeContext
   });
   request.on("data", (chunk: Buffer) => {
     size += chunk.length;
-    if (size > MAX_BYTES) end("broken", new Error(`an answer over ${MAX_BYTES} bytes`));
+    if (size > MAX_BYTES) end("too_large");
     else parts.push(chunk);
   });
   request.on("error", broken).on("close", () => end("broken"));
@@ -111,6 +118,11 @@ function check(socket: net.Socket, settings: GrpcSettings, context: ProbeContext
   else signal.addEventListener("abort", onAbort);
   request.end(encodeRequest(settings.service));
   return promise;
+}
+
+/** As HTTP/2 writes names: one that differs from ours by its case only would be the same header twice. */
+function lowerCased(metadata: GrpcSettings["metadata"]): Record<string, string> {
+  return Object.fromEntries(Object.entries(metadata).map(([name, value]) => [name.toLowerCase(), value]));
 }
 
 // Source: grpc/grpc, doc/statuscodes.md.
@@ -139,6 +151,8 @@ function failureOf(answer: Answer, settings: GrpcSettings, waitedMs: number): Fa
   const about = settings.service === "" ? where : `${where} (${settings.service})`;
   if (end === "aborted") return timedOut(where, waitedMs, "connected, and no answer");
   if (end === "broken") return brokenOff(error, where);
+  if (end === "too_large")
+    return { class: "too_large", message: `${where}: the answer is larger than ${MAX_BYTES} bytes.` };
   const status = headers[":status"];
   if (status !== 200)
     return { class: "status", message: `${where} answered with status ${status}, not by gRPC.` };
