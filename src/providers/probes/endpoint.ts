@@ -86,13 +86,21 @@ export function endpointOf(settings: EndpointSettings, { protocols, plain }: Sch
   const wanted = settings.tls ?? scheme?.tls ?? false;
   return {
     host: parsed?.hostname ?? host ?? "",
-    port: port ?? (Number(parsed?.port) || (scheme?.port ?? 0)),
+    port: port ?? portOf(parsed, url ?? "") ?? scheme?.port ?? 0,
     tls: typeof wanted === "object" ? wanted : wanted ? {} : null,
     username: username ?? decoded(parsed?.username),
     password: password ?? decoded(parsed?.password),
     path: decoded(parsed?.pathname.replace(/^\//, "")) ?? "",
     query: parsed?.searchParams ?? new URLSearchParams(),
   };
+}
+
+/** Null: none is named. A URL drops its scheme's own port, which is not the one that is meant without it. */
+function portOf(parsed: URL | null, url: string): number | null {
+  if (parsed === null) return null;
+  if (parsed.port !== "") return Number(parsed.port);
+  const named = /^[a-z]+:\/\/(?:[^/?#]*@)?(?:\[[^\]]*\]|[^/?#@:]*):0*(\d+)(?:[/?#]|$)/i.exec(url);
+  return named === null ? null : Number(named[1]);
 }
 
 function decoded(text: string | undefined): string | null {

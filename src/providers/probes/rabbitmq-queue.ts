@@ -39,7 +39,7 @@ export const rabbitmqQueue = defineProbe<RabbitmqQueueSettings>({
   run: async (given, context) => {
     const endpoint = endpointOf(given, MANAGEMENT);
     const startedMs = context.clock.monotonicMs();
-    const connected = await connect(endpoint, context);
+    const connected = await connect({ ...endpoint, isHttp: true }, context);
     if (!isConnected(connected)) return connected;
     const { signal, clock } = context;
     const asked = { method: "GET", head: headFor(endpoint, given), body: null, maxBytes: MAX_BYTES };
