@@ -42,9 +42,22 @@ export function connectionFailure(error: unknown, where: string, step: Step): Fa
   const cause = CAUSES[code];
   if (cause !== undefined)
     return { class: cause.class, message: `${where}: ${cause.what} (${code} ${DOING[step]}).` };
-  if (step === "tls")
+  // With TLS 1.3 a server says only after the handshake that it wants a certificate of ours.
+  if (step === "tls" || code.startsWith("ERR_SSL_") || code === "EPROTO")
     return { class: "tls", message: `${where}: no TLS with this peer: ${reasonOf(error, code)}.` };
   return { class: "fault", message: `${where}: ${messageOf(error)} (${DOING[step]}).` };
+}
+
+/**
+ * What a protocol's driver threw that is no word of the server's: it could not make sense of what came. Errors of the
+ * system, and mistakes of our own, are what they are.
+ * @param protocol for people: "MySQL's protocol"
+ */
+export function driverFailure(error: unknown, where: string, protocol: string): Failure {
+  const failure = connectionFailure(error, where, "open");
+  const isOurs = error instanceof TypeError || error instanceof ReferenceError;
+  if (failure.class !== "fault" || isOurs || (errorCodeOf(error) ?? "") in CAUSES) return failure;
+  return { class: "protocol", message: `${where}: what it answers is not ${protocol}.` };
 }
 
 /** OpenSSL's errors name a file and a line of its own before the reason, which has a field. */

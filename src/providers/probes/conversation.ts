@@ -31,12 +31,17 @@ export type Conversation = {
   line(awaited: string): Promise<string>;
   /** TLS from here on, on the same connection; nothing of the peer's may be unread. */
   secure(settings: TlsSettings, host: string): Promise<void>;
-  /** The socket for a driver, which reads on from here. It is destroyed with the conversation, and by its signal. */
-  handOver(): Socket;
+  /**
+   * The socket for a driver, which reads on from here. It is destroyed with the conversation, and by its signal.
+   * @param isReadable of what comes, in order; what it refuses does not reach the driver
+   */
+  handOver(isReadable?: (chunk: Buffer) => boolean): Socket;
 };
 
 /** No protocol that is spoken here sends a line, or a piece, longer than this without being asked. */
 const LARGEST = 1_048_576;
+/** Of a whole conversation, a driver's part of it too: whoever sends on and on must not fill our memory. */
+const MOST_READ = 8 * 1_048_576;
 
 /**
  * One conversation on a connection of its own, closed afterwards whatever comes of it. Never rejects: what `talk`
@@ -81,6 +86,9 @@ class Open implements Conversation {
   private readonly openedMs: number;
   private buffer: Buffer = Buffer.alloc(0);
   private ended: Error | null = null;
+  /** What came and cannot be read: it says more than the errors that come of it. */
+  private spoiled: Ended | null = null;
+  private bytes = 0;
   private waiting: Waiting | null = null;
 
   constructor(socket: Socket, where: string, { context, startedMs }: Surroundings) {
@@ -151,14 +159,15 @@ class Open implements Conversation {
     if (failure !== null) throw new Ended(failure);
   }
 
-  handOver(): Socket {
+  handOver(isReadable: (chunk: Buffer) => boolean = () => true): Socket {
     const socket = this.unlisten();
     if (this.buffer.length > 0) socket.unshift(this.buffer);
     this.buffer = Buffer.alloc(0);
-    return socket;
+    return this.watched(socket, isReadable);
   }
 
   failureOf(error: unknown): Failure {
+    if (this.spoiled !== null) return this.spoiled.failure;
     if (error instanceof Ended && error !== this.ended) return error.failure;
     const { aborted } = this.context.signal;
     if (aborted) return timedOut(this.where, this.elapsedMs(), this.waiting?.awaited ?? "no whole answer");
@@ -178,8 +187,41 @@ class Open implements Conversation {
     this.socket.destroy();
   };
 
+  /** Drivers read within the socket's events: what one of them throws there would end the process. */
+  private watched(socket: Socket, isReadable: (chunk: Buffer) => boolean): Socket {
+    const emit = socket.emit.bind(socket) as (event: string | symbol, ...values: unknown[]) => boolean;
+    return Object.assign(socket, {
+      emit: (event: string | symbol, ...values: unknown[]) => {
+        if (event !== "data") return emit(event, ...values);
+        const chunk = values[0] as Buffer;
+        if (this.spoiled !== null || !this.count(chunk)) return false;
+        try {
+          if (isReadable(chunk)) return emit(event, ...values);
+        } catch {
+          // Told below.
+        }
+        this.spoil("protocol", "what it answers cannot be read by its protocol's driver");
+        return false;
+      },
+    });
+  }
+
+  /** False: it is more than is read. */
+  private count(chunk: Buffer): boolean {
+    this.bytes += chunk.length;
+    if (this.bytes > MOST_READ) this.spoil("too_large", `an answer over ${MOST_READ} bytes`);
+    return this.bytes <= MOST_READ;
+  }
+
+  private spoil(kind: "protocol" | "too_large", what: string): void {
+    this.spoiled ??= new Ended({ class: kind, message: `${this.where}: ${what}.` });
+    this.socket.destroy();
+    this.end(this.spoiled);
+  }
+
   private listen(step: "tls" | "open" = "open"): void {
     this.socket.on("data", (chunk: Buffer) => {
+      if (!this.count(chunk)) return;
       this.phases.firstByteMs ??= this.context.clock.monotonicMs() - this.openedMs;
       this.buffer = this.buffer.length === 0 ? chunk : Buffer.concat([this.buffer, chunk]);
       this.look();

@@ -50,7 +50,12 @@ export const rabbitmq = defineProbe<RabbitmqSettings>({
     const endpoint = endpointOf(given, SCHEME);
     const vhost = given.vhost ?? (endpoint.path || "/");
     const [outcome, alarm] = await Promise.all([
-      converse(endpoint, context, (conversation) => ask(conversation, endpoint, vhost)),
+      converse(endpoint, context, (conversation) =>
+        ask(conversation, endpoint, vhost).catch((error: unknown) => {
+          // Of a method that is shorter than its arguments.
+          throw error instanceof RangeError ? new Ended(noAmqp(conversation)) : error;
+        }),
+      ),
       given.management === undefined ? null : askAlarms(given.management, endpoint, context),
     ]);
     return outcome.status === "up" && alarm !== null

@@ -3,8 +3,10 @@ import type { Failure, Outcome } from "../../checks/model.ts";
 import type { ProbeContext } from "../../checks/probe-kind.ts";
 import { errorCodeOf, messageOf } from "../../foundation/errors.ts";
 import type { TlsSettings } from "./connect.ts";
+import { driverFailure } from "./connection-failure.ts";
 import { type Conversation, converse, Ended } from "./conversation.ts";
 import type { Endpoint, Scheme } from "./endpoint.ts";
+import { fieldsEnd } from "./postgres/fields-end.ts";
 
 export const POSTGRES: Scheme = {
   protocols: {
@@ -40,7 +42,7 @@ export function inReadOnlySession(
       password: async () => endpoint.password ?? "",
       application_name: "signalbox-probe",
       ssl: false,
-      stream: () => opened(conversation.handOver()),
+      stream: () => opened(conversation.handOver(fieldsEnd())),
     });
     client.on("error", () => {});
     try {
@@ -126,11 +128,12 @@ function told(where: string, error: unknown): unknown {
   const known = STATES[code];
   if (known !== undefined) return new Ended({ class: known[0], message: `${where} ${known[1]} (${code}).` });
   const message = messageOf(error);
-  if (/password/.test(message)) return new Ended({ class: "auth", message: `${where} asks for a password.` });
+  if (/SASL|SCRAM|password/i.test(message))
+    return new Ended({ class: "auth", message: `${where} asks for a password.` });
   if (/terminated/.test(message))
     return new Ended({ class: "reset", message: `${where} closed the connection before its answer.` });
   // A state of the server's: five letters and digits.
   if (/^[0-9A-Z]{5}$/.test(code))
     return new Ended({ class: "status", message: `${where} answers with the error ${code}.` });
-  return error;
+  return new Ended(driverFailure(error, where, "PostgreSQL's protocol"));
 }

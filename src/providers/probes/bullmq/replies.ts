@@ -26,7 +26,11 @@ export async function askAll(
   return replies;
 }
 
-async function read(conversation: Conversation, awaited: string): Promise<Reply> {
+/** Lists within lists; those of streams are three deep. */
+const DEEPEST = 8;
+
+async function read(conversation: Conversation, awaited: string, depth = 0): Promise<Reply> {
+  if (depth > DEEPEST) throw notRedis(conversation);
   const line = await conversation.line(awaited);
   const rest = line.slice(1);
   switch (line[0]) {
@@ -45,7 +49,7 @@ async function read(conversation: Conversation, awaited: string): Promise<Reply>
       const length = lengthOf(conversation, rest);
       if (length < 0) return null;
       const items: Reply[] = [];
-      while (items.length < length) items.push(await read(conversation, awaited));
+      while (items.length < length) items.push(await read(conversation, awaited, depth + 1));
       return items;
     }
     default:

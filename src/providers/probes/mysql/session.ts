@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import type { Connection } from "mysql2";
 import type { ProbeContext } from "../../../checks/probe-kind.ts";
 import { messageOf } from "../../../foundation/errors.ts";
-import { connectionFailure, timedOut } from "../connection-failure.ts";
+import { driverFailure, timedOut } from "../connection-failure.ts";
 import { type Conversation, converse, Ended } from "../conversation.ts";
 import type { Endpoint } from "../endpoint.ts";
 import { type Encryption, encrypt, type Greeting, greeting, refusal } from "./wire.ts";
@@ -146,7 +146,7 @@ function failureOf(error: unknown, where: string) {
       class: "unsupported",
       message: `${where} asks for a way to log in that is not known here.`,
     } as const;
-  return connectionFailure(error, where, "open");
+  return driverFailure(error, where, "MySQL's protocol");
 }
 
 /** A server that computes does not see that nobody is there any more, and would go on. */

@@ -2,9 +2,10 @@ import type pg from "pg";
 import type { ProbeContext } from "../../../checks/probe-kind.ts";
 import { messageOf } from "../../../foundation/errors.ts";
 import { connect, isConnected } from "../connect.ts";
-import { connectionFailure, timedOut } from "../connection-failure.ts";
+import { driverFailure, timedOut } from "../connection-failure.ts";
 import { type Conversation, Ended } from "../conversation.ts";
 import type { Endpoint } from "../endpoint.ts";
+import { fieldsEnd } from "./fields-end.ts";
 import { cancelRequest, refusal } from "./wire.ts";
 
 /** For the request to cancel, once nobody waits for the answer any more. */
@@ -86,7 +87,7 @@ async function lastOf(client: pg.Client, text: string): Promise<Record<string, u
 
 /** The driver wants to connect; its connection is there already. */
 function connected(conversation: Conversation) {
-  const socket = conversation.handOver();
+  const socket = conversation.handOver(fieldsEnd());
   if (socket.destroyed)
     throw new Ended({ class: "reset", message: `${conversation.where} closed the connection.` });
   return Object.assign(socket, {
@@ -108,7 +109,7 @@ function failureOf(error: unknown, where: string) {
   // Of the driver: what the server asks for cannot be given.
   if (/SASL|SCRAM|password/i.test(messageOf(error)))
     return { class: "auth", message: `${where} does not take this user and password.` } as const;
-  return connectionFailure(error, where, "open");
+  return driverFailure(error, where, "Postgres's protocol");
 }
 
 /** The five characters that every error of the server has. */
