@@ -170,8 +170,7 @@ export class Devtools {
     return head.subarray(end + 4);
   }
 
-  private hear(message: Message | null): void {
-    if (message === null) return void this.fail("protocol", "sent a message that is no object");
+  private hear(message: Message): void {
     for (const each of this.waiting)
       if (each.isIt(message)) {
         this.waiting.delete(each);
