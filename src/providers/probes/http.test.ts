@@ -253,6 +253,13 @@ describe("certificates", () => {
     expect(await ask(url, { ca: made.ca, certificateDays: 3 })).toMatchObject({ status: "up" });
   });
 
+  test("a server that wants one of ours says so only after the handshake: no TLS with it", async () => {
+    const wanting = { ...made.good, requestCert: true, rejectUnauthorized: true, ca: made.ca };
+    using app = await serve((_request, response) => response.end(), wanting);
+    const result = await ask(`https://localhost:${app.port}/`, { ca: made.ca });
+    expect(result).toMatchObject(failed("tls", /certificate required/));
+  });
+
   test("a peer that speaks no TLS, or breaks the handshake off", async () => {
     await using plain = await raw("HTTP/1.1 400 Bad Request\r\n\r\n");
     expect(await ask(`https://127.0.0.1:${plain.port}/`)).toMatchObject(failed("tls", /is no TLS/));
