@@ -122,6 +122,13 @@ describe("what never ends", () => {
   });
 });
 
+test("of a Redis that does not tell its role it is not said that it has the one it should", async () => {
+  await using server = await answering(Buffer.from("-NOAUTH Authentication required.\r\n"));
+  expect(await probing(redis, at(server.port))).toMatchObject({ status: "up" });
+  const asked = { ...at(server.port), role: "master" };
+  expect(await probing(redis, asked)).toMatchObject(failed("unsupported", /its role/));
+});
+
 test("a queue is not asked for at a port that another protocol would take it at", async () => {
   const asked = { ...at(25), queue: "a" };
   expect(await probing(rabbitmqQueue, asked)).toMatchObject(failed("blocked", /Port 25/));

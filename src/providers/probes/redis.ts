@@ -45,22 +45,34 @@ async function ask(conversation: Conversation, endpoint: Endpoint, given: RedisS
   // Both at once: one way there and back.
   conversation.write(command("PING") + command("INFO"));
   const pong = await reply(conversation, "no answer to PING");
-  if (pong.error !== null) return unwell(conversation, pong.error, password !== null);
+  if (pong.error !== null) return unwell(conversation, pong.error, given, password !== null);
   if (pong.text !== "PONG")
     throw new Ended({ class: "protocol", message: `${conversation.where} answers PING with no PONG.` });
   const info = await reply(conversation, "PING was answered, and no answer to INFO");
   // A user who may only ping has seen enough.
-  if (info.error !== null) return { status: "up", observed: { infoAllowed: false } };
+  if (info.error !== null) return pinged(conversation, given, { infoAllowed: false });
   return judge(conversation.where, fieldsOf(info.text), given);
 }
 
 /** An error in answer to PING. What it asks of us is no fault of its own. */
-function unwell(conversation: Conversation, error: string, hasCredentials: boolean): Outcome {
+function unwell(
+  conversation: Conversation,
+  error: string,
+  given: RedisSettings,
+  hasCredentials: boolean,
+): Outcome {
   if (error.startsWith("NOAUTH") && !hasCredentials)
-    return { status: "up", observed: { asksForPassword: true } };
-  if (error.startsWith("NOPERM")) return { status: "up", observed: { pingAllowed: false } };
+    return pinged(conversation, given, { asksForPassword: true });
+  if (error.startsWith("NOPERM")) return pinged(conversation, given, { pingAllowed: false });
   const failure = refusal(conversation.where, error, "PING");
   return { status: /^(MISCONF|MASTERDOWN)/.test(error) ? "degraded" : "down", failure };
+}
+
+/** It works. What else was asked of it nobody can say: to call that up would be a promise that is not kept. */
+function pinged({ where }: Conversation, { role, replicas }: RedisSettings, observed: Observed): Outcome {
+  if (role === undefined && replicas === 0) return { status: "up", observed };
+  const message = `${where} does not tell this user its role and replicas, which were asked for.`;
+  return { status: "down", failure: { class: "unsupported", message }, observed };
 }
 
 /** Source: redis.io/docs/reference/protocol-spec and the errors in server.c, networking.c and acl.c of Redis 7. */
