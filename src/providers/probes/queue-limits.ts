@@ -25,7 +25,7 @@ export type QueueLimits = {
   readonly maxStalled?: Limit | undefined;
 };
 
-/** A bare number is from where on it is down; `{ warn, down }` says it of degraded, too. */
+/** A bare number is what it is down beyond; `{ warn, down }` says it of degraded, too. */
 function limit(value: z.ZodNumber) {
   return z.union([
     value.transform((down): Limit => ({ down })),
