@@ -1,5 +1,5 @@
-import { spawn } from "node:child_process";
-import { readdirSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Home } from "./homes.ts";
 import {
@@ -16,6 +16,8 @@ import {
 export type Rabbitmq = Service & {
   /** Of the management API, user and password `guest`. Null where it was not asked for. */
   readonly managementPort: number | null;
+  /** Lets it find that it uses more memory than it may, as it does when it truly runs short. */
+  raiseMemoryAlarm(): void;
 };
 
 /**
@@ -33,7 +35,15 @@ export async function startRabbitmq(
   const dir = makeDir("rabbitmq");
   const erlang = layout(home);
   writeFileSync(join(dir, "plugins"), options.management ? "[rabbitmq_management].\n" : "[].\n");
-  const management = [`management.tcp.port = ${managementPort}`, `management.tcp.ip = ${place.host}`];
+  const management = [
+    `management.tcp.port = ${managementPort}`,
+    `management.tcp.ip = ${place.host}`,
+    // Numbers that are gathered each second, not every five of them: a test waits for them.
+    "collect_statistics_interval = 1000",
+    ...["global", "basic", "detailed"].map(
+      (each) => `management.sample_retention_policies.${each}.minute = 1`,
+    ),
+  ];
   const config = [
     "loopback_users = none",
     ...(options.management ? management : []),
@@ -47,7 +57,16 @@ export async function startRabbitmq(
   try {
     const service = await startService({ ...begin, command: [join(erlang.bin, "erlexec"), ...ARGUMENTS] });
     const stop = () => service.stop().finally(() => mapper.kill("SIGKILL"));
-    return { ...service, stop, managementPort: options.management ? managementPort : null };
+    const raiseMemoryAlarm = () => {
+      const cookie = readFileSync(join(dir, ".erlang.cookie"), "utf8");
+      const [program = "", ...args] = [
+        ...[...place.enter, join(erlang.bin, "erl_call"), "-address", `127.0.0.1:${distribution}`],
+        ...["-c", cookie, "-a", "vm_memory_monitor set_vm_memory_high_watermark [0.000001]"],
+      ];
+      const answer = String(execFileSync(program, args, { env }));
+      if (answer.trim() !== "ok") throw new Error(`The alarm was not raised: ${answer}`);
+    };
+    return { ...service, stop, managementPort: options.management ? managementPort : null, raiseMemoryAlarm };
   } catch (error) {
     mapper.kill("SIGKILL");
     throw error;
