@@ -58,6 +58,7 @@ import { createStatusPage } from "./providers/status-page/statuspage.ts";
 import { createVercelTarget } from "./providers/target/vercel.ts";
 import { postgresMemory, type VercelMemoryTables } from "./providers/target/vercel-memory.ts";
 import { contractsSince, rollbackBarrier } from "./schema/index.ts";
+import { networksOf } from "./settings/index.ts";
 import { requireTree } from "./sources/index.ts";
 import type { Secrets } from "./supervisor/index.ts";
 import type { Target } from "./targets/target.ts";
@@ -154,11 +155,12 @@ function startDeployments(
     checkRules: CheckRules;
   },
 ): Promise<Engine> {
-  const git = createGitSource(gitOptions(config));
   const { db, clock, log } = deps;
+  const allowed = { networksOf: networksOf(db, config.allowNetworks) };
+  const git = createGitSource(gitOptions(config, allowed.networksOf));
   const sources = { ...deps, git };
-  const migrator = createPostgresMigrator({ clock, allowNetworks: config.allowNetworks });
-  const prometheus = createPrometheus({ allowNetworks: config.allowNetworks });
+  const migrator = createPostgresMigrator({ clock, ...allowed });
+  const prometheus = createPrometheus(allowed);
   return startEngine({
     ...deps,
     metrics: {
@@ -197,7 +199,10 @@ function startChecks(
   config: Config,
   deps: Deps & { db: Database<Tables>; box: SecretBox; checkRules: CheckRules },
 ) {
-  const sources = { ...deps, git: createGitSource(gitOptions(config)) };
+  const sources = {
+    ...deps,
+    git: createGitSource(gitOptions(config, networksOf(deps.db, config.allowNetworks))),
+  };
   const { checkRules: rules } = deps;
   return startCheckSync({ ...deps, rules, readChecks: readChecks(sources, rules) });
 }
@@ -219,7 +224,7 @@ async function startPreviews(
     log,
     providers: {
       github: createGithubPullRequests({ ...config.github, clock }),
-      branches: createGitBranches(gitOptions(config)),
+      branches: createGitBranches(gitOptions(config, networksOf(db, config.allowNetworks))),
     },
     existing: (projectId: string) => existingPreviews(db, projectId),
     trigger,
@@ -249,20 +254,20 @@ function startStandby(
   deps: Deps & { db: Database<Tables> },
 ): RunningFailover | null {
   if (config.vercel.token === null) return null;
-  const { allowNetworks } = config;
+  const allowed = { networksOf: networksOf(deps.db, config.allowNetworks) };
   const standby = createDockStandby(deps, dockAddress(config, secrets));
-  const sources = { ...deps, git: createGitSource(gitOptions(config)) };
+  const sources = { ...deps, git: createGitSource(gitOptions(config, allowed.networksOf)) };
   return startFailover({
     ...deps,
     standby,
-    probe: createProbe({ ...deps, allowNetworks }),
+    probe: createProbe({ ...deps, ...allowed }),
     prepare: prepareStandby(sources),
     resupply: resupplyStandby(sources, standby),
     variables: createVercelVariables(deps, vercelAddress(config, secrets)),
-    statusPage: createStatusPage({ allowNetworks }),
+    statusPage: createStatusPage(allowed),
     switches: {
       cloudflare: createCloudflareSwitch(config.failover.cloudflare),
-      webhook: createWebhookSwitch(deps, { secret: config.failover.webhookSecret, allowNetworks }),
+      webhook: createWebhookSwitch(deps, { secret: config.failover.webhookSecret, ...allowed }),
     },
     workerId: deps.ids("worker"),
   });

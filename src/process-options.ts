@@ -7,6 +7,7 @@ import { systemClock } from "./foundation/clock.ts";
 import { AppError } from "./foundation/errors.ts";
 import { randomIds } from "./foundation/ids.ts";
 import type { Log } from "./foundation/log.ts";
+import type { NetworksOf } from "./foundation/safe-fetch.ts";
 import type { startGateway } from "./gateway/index.ts";
 import type { Secrets } from "./supervisor/index.ts";
 
@@ -34,12 +35,12 @@ export function gatewayOptions(
 }
 
 /** Where commits are fetched to, and what fetching them may reach. */
-export function gitOptions(config: Config) {
+export function gitOptions(config: Config, networksOf: NetworksOf) {
   return {
     cacheDir: join(config.dir, "control", "git"),
     path: config.path,
     networkEnv: config.networkEnv,
-    allowNetworks: config.allowNetworks,
+    networksOf,
     allowLocalPaths: config.allowLocalRepositories,
   };
 }

@@ -240,13 +240,13 @@ function countersOf({ name, targetDeploymentId, previousTargetId }: ServiceRelea
 /** Null: no judgement is due, so nobody need be asked. */
 async function askQueries(
   { metrics, clock }: ObserveDeps,
-  { plan, facts }: Deployment,
+  { projectId, plan, facts }: Deployment,
   signal: AbortSignal,
 ): Promise<readonly QueryResult[] | null> {
   const judged = plan ? analysisOf(plan.strategy) : null;
   if (!plan || !judged || !facts.rollout || judged.queries.length === 0) return null;
   if (!analysisDue(facts.rollout, plan.strategy, clock.now())) return null;
-  return Promise.all(judged.queries.map((query) => metrics.query(query, signal)));
+  return Promise.all(judged.queries.map((query) => metrics.query({ ...query, projectId }, signal)));
 }
 
 /** Each service on an address past all routing: its own, or that which `address` gives. */

@@ -26,13 +26,13 @@ export type ProbeRequest = {
   readonly timeoutMs: number;
   /** Text that an HTTP body must have in it. */
   readonly contains?: string | null;
-  /** The address is a user's own: it is asked only where the guard against private networks allows. */
-  readonly guarded?: boolean;
+  /** The project whose users supplied the address: it is asked only where the guard allows it to that project. */
+  readonly guardedFor?: string;
   /** Sent along. Secret: they are in no result. */
   readonly headers?: Readonly<Record<string, string>>;
 };
 
-/** Port: one probe from outside, on a fresh connection, following no redirect. Never throws. */
+/** Port: one probe from outside, on a fresh connection, following no redirect. What went wrong is in the result. */
 export type Probe = (request: ProbeRequest, signal?: AbortSignal) => Promise<ProbeResult>;
 
 /** A critical check of an environment that is down, beyond its own thresholds and re-checks. */
@@ -66,6 +66,9 @@ export type Metrics = {
   readCounters(services: readonly CountersOf[]): Promise<readonly ServiceCounters[] | null>;
   /** Requests of these releases that are under way, streams included; null when nobody can tell. */
   readInFlight(releases: readonly string[]): Promise<number | null>;
-  /** One number from a metrics store. Never throws: what went wrong is in the result. */
-  query(query: { name: string; endpoint: string; query: string }, signal: AbortSignal): Promise<QueryResult>;
+  /** One number from a project's metrics store. What went wrong there is in the result; our own faults are thrown. */
+  query(
+    query: { projectId: string; name: string; endpoint: string; query: string },
+    signal: AbortSignal,
+  ): Promise<QueryResult>;
 };

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { aService } from "../../test/support/deployment-row.ts";
-import type { ProbeResult } from "../deployments/index.ts";
+import type { ProbeRequest, ProbeResult } from "../deployments/index.ts";
 import { lookAtPrimary } from "./look.ts";
 import type { FailoverPolicy } from "./policy.ts";
 import { judge } from "./verdict.ts";
@@ -17,14 +17,20 @@ type World = Readonly<Record<string, string>>;
 
 function look(serving: "primary" | "standby", urls: readonly string[], world: World, more = {}) {
   const asked: string[] = [];
-  const probe = async ({ url }: { readonly url: string }): Promise<ProbeResult> => {
+  const guarded: Record<string, string | undefined> = {};
+  const probe = async ({ url, guardedFor }: ProbeRequest): Promise<ProbeResult> => {
     const { hostname } = new URL(url);
+    guarded[hostname] = guardedFor;
     asked.push(hostname);
     const deploymentHeader = world[hostname];
     if (deploymentHeader !== undefined) return { ok: true, status: 200, latencyMs: 1, deploymentHeader };
     return { ok: false, status: null, latencyMs: 1, unreachable: true, error: "the connection was refused" };
   };
-  const place = { serving, policy: { ...policy, probe: { ...policy.probe, ...more } } };
+  const place = {
+    projectId: "prj_shop",
+    serving,
+    policy: { ...policy, probe: { ...policy.probe, ...more } },
+  };
   const standby = {
     answeringSince: new Date(),
     mirrored: [{ targetDeploymentId: "dpl_dock" }],
@@ -34,6 +40,7 @@ function look(serving: "primary" | "standby", urls: readonly string[], world: Wo
   return lookAtPrimary(deps, place, live, standby, new AbortController().signal).then((seen) => ({
     seen,
     asked,
+    guarded,
     verdict: judge(seen).verdict,
   }));
 }
@@ -62,4 +69,17 @@ test("an address that turns out to lead to the standby says nothing of the platf
 test("a hostname that fails is told apart from a platform that fails", async () => {
   const world = { "shop.vercel.app": "dpl_1" };
   expect(await look("primary", [OWN, GIVEN], world)).toMatchObject({ verdict: "hostname" });
+});
+
+test("what a user of the project wrote down is asked in its name, and what the platform gave is not", async () => {
+  const witnesses = ["https://witness.example.com"];
+  expect((await look("primary", [OWN, GIVEN], {}, { witnesses })).guarded).toEqual({
+    [HOSTNAME]: "prj_shop",
+    "witness.example.com": "prj_shop",
+    "shop.vercel.app": undefined,
+  });
+  const primaryUrl = "https://apex.example.com";
+  expect((await look("standby", [OWN], {}, { primaryUrl })).guarded).toEqual({
+    "apex.example.com": "prj_shop",
+  });
 });

@@ -10,21 +10,24 @@ import type { Seen } from "./verdict.ts";
 /** Everything that bears on whether the primary is well, seen once, all at the same time. */
 export async function lookAtPrimary(
   deps: Pick<FailoverDeps, "probe" | "statusPage">,
-  place: Pick<FailoverPlace, "policy" | "serving">,
+  place: Pick<FailoverPlace, "projectId" | "policy" | "serving">,
   live: Pick<LiveDeployment, "services">,
   standby: Pick<Standby, "answeringSince" | "mirrored"> | null,
   signal: AbortSignal,
 ): Promise<Seen> {
-  const { policy, serving } = place;
+  const { projectId, policy, serving } = place;
   const { witnesses, statusPage, timeoutMs } = policy.probe;
   const main = live.services.at(-1);
   const health = { ...(main?.health ?? { checks: [] }), timeoutMs };
   const own = ownAddress(policy, main?.urls ?? []);
+  const user = { guardedFor: projectId };
+  // What the target gave the release is no user's.
+  const whose = policy.probe.primaryUrl === null ? {} : user;
   const [hostname, primary, answers, indicator] = await Promise.all([
-    serving === "primary" ? sight(deps, { base: policy.url, guarded: true }, health, signal) : null,
-    sight(deps, { base: own, guarded: policy.probe.primaryUrl !== null, not: standby }, health, signal),
-    Promise.all(witnesses.map((url) => deps.probe({ type: "http", url, timeoutMs, guarded: true }, signal))),
-    statusPage === null ? null : deps.statusPage(statusPage, signal),
+    serving === "primary" ? sight(deps, { base: policy.url, ...user }, health, signal) : null,
+    sight(deps, { base: own, ...whose, not: standby }, health, signal),
+    Promise.all(witnesses.map((url) => deps.probe({ type: "http", url, timeoutMs, ...user }, signal))),
+    statusPage === null ? null : deps.statusPage({ projectId, url: statusPage }, signal),
   ]);
   return {
     serving,
@@ -52,11 +55,11 @@ async function sight(
   { probe }: Pick<FailoverDeps, "probe">,
   {
     base,
-    guarded,
     not,
+    ...guard
   }: {
     readonly base: string | null;
-    readonly guarded: boolean;
+    readonly guardedFor?: string;
     /** An answer of its releases is not one of whom is looked for. */
     readonly not?: Pick<Standby, "mirrored"> | null;
   },
@@ -65,7 +68,7 @@ async function sight(
 ): Promise<Sighting | null> {
   if (base === null) return null;
   const check = health.checks.find((each) => each.type === "http") ?? ANYTHING;
-  const result = await probe({ ...probeRequest(base, check, health), guarded }, signal);
+  const result = await probe({ ...probeRequest(base, check, health), ...guard }, signal);
   const { deploymentHeader } = result;
   if (not?.mirrored.some(({ targetDeploymentId }) => targetDeploymentId === deploymentHeader)) return null;
   return sightingOf(result, check.type === "http" ? check.expectStatus : [200, 399]);

@@ -1,5 +1,6 @@
 import { audit, systemActor } from "../access/index.ts";
 import { AppError, messageOf } from "../foundation/errors.ts";
+import { GuardError, refusalOf } from "../foundation/guarded-connect.ts";
 import type { FailoverDeps } from "./deps.ts";
 import type { Lease } from "./lease.ts";
 import type { FailoverPlace } from "./place.ts";
@@ -64,7 +65,7 @@ async function move(
     await requireLive(deps, place, standby, signal);
     await activate(deps, mirroredOf(standby), signal);
   }
-  const change = { to, key: id, sequence: lease.token, reason };
+  const change = { projectId: place.projectId, to, key: id, sequence: lease.token, reason };
   if (options.kind === "cloudflare") {
     await deps.switches.cloudflare.point({ ...change, hostname, options }, signal);
   } else await deps.switches.webhook.point({ ...change, hostname, options }, signal);
@@ -115,7 +116,8 @@ async function failed(
 ): Promise<number> {
   const attempts = place.switch.attempts + 1;
   const known = error instanceof AppError;
-  const reason = known ? messageOf(error) : "Something went wrong inside Signalbox; its log says what.";
+  const told = error instanceof GuardError ? `${refusalOf(error)}.` : messageOf(error);
+  const reason = known ? told : "Something went wrong inside Signalbox; its log says what.";
   deps.log.warn(
     { project: place.project, to: place.switch.to, attempts, err: error },
     "a switch did not succeed",

@@ -46,10 +46,20 @@ export type PrimaryVariables = (
   signal: AbortSignal,
 ) => Promise<readonly { readonly key: string; readonly value: string | null }[]>;
 
-/** Port: what a Statuspage says of itself: `none`, `minor`, `major`, `critical`; null: no answer. Never throws. */
-export type StatusPage = (url: string, signal: AbortSignal) => Promise<string | null>;
+/**
+ * Port: what a Statuspage says of itself: `none`, `minor`, `major`, `critical`; null: no answer. `projectId`: whose
+ * address it is. Only our own faults are thrown.
+ */
+export type StatusPage = (
+  page: { readonly projectId: string; readonly url: string },
+  signal: AbortSignal,
+) => Promise<string | null>;
 
-export type HostnamePlace<O> = { readonly hostname: string; readonly options: O };
+export type HostnamePlace<O> = {
+  readonly projectId: string;
+  readonly hostname: string;
+  readonly options: O;
+};
 
 export type HostnameReading = {
   readonly side: Side | "elsewhere";

@@ -10,16 +10,16 @@ import type { Standby } from "./standby.ts";
  */
 export async function readHostname(
   deps: Pick<FailoverDeps, "switches" | "probe">,
-  { policy }: Pick<FailoverPlace, "policy">,
+  { projectId, policy }: Pick<FailoverPlace, "projectId" | "policy">,
   standby: Pick<Standby, "mirrored"> | null,
   signal: AbortSignal,
 ): Promise<HostnameReading | null> {
-  const reading = await askSwitch(deps.switches, policy, signal);
+  const reading = await askSwitch(deps.switches, projectId, policy, signal);
   if (reading !== null && reading !== "unsupported") return reading;
   if (reading === null || policy.url === null) return null;
   const { timeoutMs } = policy.probe;
   const { status, deploymentHeader } = await deps.probe(
-    { type: "http", url: policy.url, timeoutMs, guarded: true },
+    { type: "http", url: policy.url, timeoutMs, guardedFor: projectId },
     signal,
   );
   const own = standby?.mirrored.some(({ targetDeploymentId }) => targetDeploymentId === deploymentHeader);
@@ -30,11 +30,12 @@ export async function readHostname(
 
 async function askSwitch(
   switches: HostnameSwitches,
+  projectId: string,
   { hostname, switch: options }: FailoverPolicy,
   signal: AbortSignal,
 ): Promise<HostnameReading | "unsupported" | null> {
   if (options === null || hostname === null) return null;
   return options.kind === "cloudflare"
-    ? switches.cloudflare.read({ hostname, options }, signal)
-    : switches.webhook.read({ hostname, options }, signal);
+    ? switches.cloudflare.read({ projectId, hostname, options }, signal)
+    : switches.webhook.read({ projectId, hostname, options }, signal);
 }

@@ -2,7 +2,7 @@ import net, { isIP } from "node:net";
 import tls from "node:tls";
 import { type Clock, systemClock } from "./clock.ts";
 import { AppError, errorCodeOf } from "./errors.ts";
-import { parseNetworks, refusedAddress } from "./safe-fetch.ts";
+import { ALLOW_HINT, parseNetworks, refusedAddress } from "./safe-fetch.ts";
 import { systemResolve } from "./system-resolve.ts";
 
 /**
@@ -35,6 +35,14 @@ export class GuardError extends AppError {
   }
 }
 
+/** As the end of a sentence, for where a hint has no place of its own. */
+export function refusalOf(error: GuardError): string {
+  const message = error.message.replace(/\.$/, "");
+  return error.hint === ALLOW_HINT
+    ? `${message} (\`signalbox network allow\` lets the project reach it)`
+    : message;
+}
+
 /**
  * The addresses of a host name or literal (brackets allowed), each of them allowed; one that is not refuses the host,
  * for a mix of public and private ones is how DNS rebinding begins. Policy null: nothing is refused. Names under
@@ -53,7 +61,7 @@ export async function guardedLookup(
   const refused = refusedAddress(addresses, parseNetworks(policy.allowNetworks));
   if (refused === null) return addresses;
   throw new GuardError("blocked", `${name} is at ${refused}, which is no public address.`, {
-    hint: "If this host is meant to be reached, an administrator can allow its network.",
+    hint: ALLOW_HINT,
   });
 }
 

@@ -85,6 +85,14 @@ export function parseNetworks(cidrs: readonly string[]): Networks {
 /** Networks, and those of them that are one address. */
 export type Networks = { readonly all: BlockList; readonly single: BlockList };
 
+/** The networks that a project may reach beside the public ones. Asked at each call, so that a change holds at once. */
+export type NetworksOf = (projectId: string) => Promise<readonly string[]>;
+
+/** What to do about a host that is refused and should not be. */
+export const ALLOW_HINT =
+  "If this host is meant to be reached, an owner can allow its network: `signalbox network allow <cidr>` " +
+  "for the project, or SIGNALBOX_ALLOW_NETWORKS for all of them.";
+
 /**
  * The addresses of a host name or IP literal (as in a URL, brackets allowed), each public or in `allowNetworks`.
  * One bad address refuses the host: a mix of public and private ones is how DNS rebinding begins.
@@ -97,7 +105,7 @@ export async function resolvePublic(host: string, allowNetworks: readonly string
   const refused = refusedAddress(addresses, allowed);
   if (refused === null) return addresses;
   throw new AppError("bad_request", `${name} is at ${refused}, which is no public address.`, {
-    hint: "If this host is meant to be reached, add its network to SIGNALBOX_ALLOW_NETWORKS.",
+    hint: ALLOW_HINT,
   });
 }
 

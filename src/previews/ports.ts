@@ -39,8 +39,11 @@ export type PreviewReport = {
  */
 export type PullRequests = {
   readonly name: string;
-  /** All of them, or an error: a list that lost a page would close what is open. */
-  open(repository: string, signal: AbortSignal): Promise<OpenPreview[]>;
+  /** All of them, or an error: a list that lost a page would close what is open. `projectId`: whose repository. */
+  open(
+    asked: { readonly projectId: string; readonly repository: string },
+    signal: AbortSignal,
+  ): Promise<OpenPreview[]>;
   /**
    * Asks for one alone, before its preview is closed: a list that comes in pages can miss what moves from page to page
    * meanwhile. `unsupported` where the list is of one moment.

@@ -69,7 +69,7 @@ async function look(deps: PreviewDeps, projectId: string, signal: AbortSignal): 
   const policy = await readPolicy(db, projectId);
   const provider = policy.source === "none" ? null : deps.providers[policy.source];
   const repository = (policy.source === "branches" ? policy.gitUrl : policy.repository) ?? "";
-  const open = provider === null ? [] : await provider.open(repository, signal);
+  const open = provider === null ? [] : await provider.open({ projectId, repository }, signal);
   const keys = new Set(open.map(({ key }) => key));
   const before = await readMemory(db, projectId);
   const gone = before.filter(({ key, closed }) => closed !== null && !keys.has(key));

@@ -36,7 +36,7 @@ async function readAgain(
   }
   const url = input.source.git;
   const { sha, files, branch } = await deps.git.fetch(
-    { url, branch: input.branch, commit: input.commit.sha },
+    { projectId: project.id, url, branch: input.branch, commit: input.commit.sha },
     signal,
   );
   const config = await deps.git.readText({ url, sha, path: CONFIG_FILE, maxBytes: MAX_CONFIG_BYTES }, signal);
@@ -48,7 +48,7 @@ async function readAgain(
  * next deploy sends them anew, to both places.
  */
 export function resupplyStandby(deps: Deps, standby: Pick<Target, "upload">): ResupplyStandby {
-  return async ({ source, branch, commit }, missing, signal) => {
+  return async ({ project, source, branch, commit }, missing, signal) => {
     if ("tree" in source) {
       await forgetUploaded(deps.db, missing);
       throw new AppError("unprocessable", `The dock lacks ${missing.length} of the tree's files.`, {
@@ -56,7 +56,8 @@ export function resupplyStandby(deps: Deps, standby: Pick<Target, "upload">): Re
       });
     }
     const url = source.git;
-    const { sha } = await deps.git.fetch({ url, branch, commit: commit.sha }, signal);
+    const { id: projectId } = await getProject(deps.db, project);
+    const { sha } = await deps.git.fetch({ projectId, url, branch, commit: commit.sha }, signal);
     const send = (file: { sha1: string; size: number; body: Readable }) => standby.upload(file, signal);
     await deps.git.readFiles({ url, sha, sha1s: new Set(missing) }, send, signal);
   };

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { allowedTo } from "../../test/support/allowed-networks.ts";
 import { type FreshDatabase, freshDatabase } from "../../test/support/database.ts";
 import { type AccessTables, systemActor } from "../access/index.ts";
 import type { Prepare } from "../deployments/plan-source.ts";
@@ -60,7 +61,7 @@ const deps = () => ({
   target: watchedTarget(),
   git: createGitSource({
     cacheDir: join(root, "cache"),
-    allowNetworks: [],
+    networksOf: allowedTo({}),
     allowLocalPaths: true,
     networkEnv: {},
     path: "/usr/local/bin:/usr/bin:/bin",

@@ -14,6 +14,7 @@ import {
   rememberUploaded,
   type Source,
   type SourceTables,
+  type Wanted,
 } from "../sources/index.ts";
 import type { PlatformSettings, Target, TreeFile } from "../targets/target.ts";
 import { serviceInputs } from "./inputs.ts";
@@ -141,7 +142,8 @@ export function reupload(deps: PrepareDeps) {
       });
     }
     const url = input.source.git;
-    const commit = await fetchCommit(deps, url, input, signal);
+    const { id: projectId } = await getProject(deps.db, input.project);
+    const commit = await fetchCommit(deps, { projectId, url }, input, signal);
     await sendFiles(deps, { url, sha: commit.sha, sha1s: new Set(missing) }, signal);
   };
 }
@@ -157,7 +159,7 @@ export async function readCode(
     return { ...tree, branch: input.branch, commit: input.commit };
   }
   const url = input.source.git;
-  const fetched = await fetchCommit(deps, url, input, signal);
+  const fetched = await fetchCommit(deps, { projectId: project.id, url }, input, signal);
   const at = { url, sha: fetched.sha, path: CONFIG_FILE, maxBytes: MAX_CONFIG_BYTES };
   const config = await deps.git.readText(at, signal);
   // Its mistakes are told before anything is sent.
@@ -178,11 +180,11 @@ export async function readCode(
 
 function fetchCommit(
   deps: PrepareDeps,
-  url: string,
+  repository: Pick<Wanted, "projectId" | "url">,
   input: PrepareInput,
   signal: AbortSignal,
 ): Promise<FetchedCommit> {
-  return deps.git.fetch({ url, branch: input.branch, commit: input.commit.sha }, signal);
+  return deps.git.fetch({ ...repository, branch: input.branch, commit: input.commit.sha }, signal);
 }
 
 async function sendFiles(

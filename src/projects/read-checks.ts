@@ -12,7 +12,7 @@ export function readChecks(deps: Pick<PrepareDeps, "db" | "git">, rules: CheckRu
       return resolveChecks(requireConfig(config, rules), environment);
     }
     const url = source.git;
-    const { sha } = await deps.git.fetch({ url, branch, commit: commit.sha }, signal);
+    const { sha } = await deps.git.fetch({ projectId, url, branch, commit: commit.sha }, signal);
     const text = await deps.git.readText({ url, sha, path: CONFIG_FILE, maxBytes: MAX_CONFIG_BYTES }, signal);
     return resolveChecks(requireConfig(text, rules), environment);
   };

@@ -27,7 +27,7 @@ export function readSchema(deps: MigrateSchemaDeps): PlanPorts["readSchema"] {
     const databaseUrl = filled?.[variable];
     if (!databaseUrl) throw new AppError("unprocessable", `the variable ${variable} is not set.`);
     const limitMs = Math.min(timeoutMs, PLAN_DATABASE_MS);
-    const asked = { databaseUrl, files: phases, timeoutMs: limitMs };
+    const asked = { projectId, databaseUrl, files: phases, timeoutMs: limitMs };
     const { applied, pending, problems } = await deps.migrator.status(asked, signal);
     const outlook = (phase: "expand" | "contract") => ({
       applied: applied.filter((one) => one.phase === phase).map(({ name }) => name),

@@ -47,6 +47,8 @@ export type MigrationInput = {
   readonly files: readonly MigrationFile[];
   readonly timeoutMs: number;
   readonly lockTimeoutMs: number;
+  /** Whose database it is: it is connected to only where that project may. */
+  readonly projectId: string;
   readonly project: string;
   readonly environment: string;
   /** Id of the deployment; written beside each file that it applies. */
@@ -84,6 +86,7 @@ export type Migrator = {
   /** What is applied and what would be. Changes nothing. */
   status(
     input: {
+      readonly projectId: string;
       readonly databaseUrl: string;
       readonly files: Readonly<Record<Phase, readonly MigrationFile[]>>;
       readonly timeoutMs: number;

@@ -65,8 +65,8 @@ export async function runMigrations(
       for (const { file, line, message } of requireExpand(input.files))
         onLine(`${file}:${line} Note: ${message}`);
     }
-    const { plan, phase, files, project, environment, deploymentId: release } = input;
-    const place = { project, environment, release };
+    const { plan, phase, files, projectId, project, environment, deploymentId: release } = input;
+    const place = { projectId, project, environment, release };
     const onApplied = (name: string) => void applied.add(name);
     const result = await deps.migrator.run({ ...plan, phase, files, ...place, onLine, onApplied }, signal);
     await keeping.stop();

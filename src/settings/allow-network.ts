@@ -7,7 +7,7 @@ import type { SettingsDeps } from "./deps.ts";
 import type { SettingsTables } from "./tables.ts";
 
 /**
- * Lets a project's checks reach a private network (owner); again: for another reason.
+ * Lets a project reach a private network (owner); again: for another reason.
  * @throws AppError `forbidden`, `not_found`; `bad_request` for what is no network, or all of them.
  */
 export async function allowNetwork(

@@ -10,7 +10,7 @@ export type SettingsDeps = {
   readonly box: SecretBox;
   /** @throws AppError `not_found` */
   readonly projectIdOf: (project: string) => Promise<string>;
-  /** Networks that every project's checks may reach. */
+  /** Networks that every project may reach. */
   readonly allowNetworks: readonly string[];
   /** Tells whoever has loaded settings, in the transaction that changes them. */
   readonly changed: (tx: QueryExecutorProvider) => Promise<void>;

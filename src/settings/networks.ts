@@ -1,4 +1,5 @@
 import type { Tx } from "../foundation/db.ts";
+import type { NetworksOf } from "../foundation/safe-fetch.ts";
 import type { SettingsTables } from "./tables.ts";
 
 export type AllowedNetwork = {
@@ -22,6 +23,14 @@ export async function listNetworks(db: Tx<SettingsTables>, projectId: string): P
     actorName: row.actor_name,
     createdAt: row.created_at,
   }));
+}
+
+/** What a project may reach: what all of them may (`everywhere`), and what was allowed to it. Read anew each time. */
+export function networksOf(db: Tx<SettingsTables>, everywhere: readonly string[]): NetworksOf {
+  return async (projectId) => {
+    const networks = await readNetworks(db, [projectId]);
+    return [...everywhere, ...(networks.get(projectId) ?? [])];
+  };
 }
 
 /** What was allowed to some projects, by project; a project that is not in the answer has nothing. */

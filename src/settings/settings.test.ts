@@ -8,7 +8,7 @@ import { randomIds } from "../foundation/ids.ts";
 import { silentLog } from "../foundation/log.ts";
 import { createSecretBox } from "../foundation/secret-box.ts";
 import { getProject, type ProjectTables } from "../projects/index.ts";
-import { readNetworks, readSecrets, type SettingsTables, settingsRoutes } from "./index.ts";
+import { networksOf, readNetworks, readSecrets, type SettingsTables, settingsRoutes } from "./index.ts";
 
 const box = createSecretBox(new Uint8Array(32).fill(7));
 let fresh: FreshDatabase;
@@ -117,12 +117,16 @@ describe("an allowed network", () => {
   test("is an owner's word, with its reason on record, in one spelling, and taken back", async () => {
     const allow = (cidr: string) =>
       request("owner", "POST", "shop/networks", { cidr, reason: "the database" });
+    const allowed = networksOf(db, ["192.168.7.0/24"]);
+    expect(await allowed("prj_shop")).toEqual(["192.168.7.0/24"]);
     expect(await allow("10.20.30.40/16")).toMatchObject({ status: 201, body: { cidr: "10.20.0.0/16" } });
     expect((await allow("fd00:AB::/32")).body.cidr).toBe("fd00:ab::/32");
     expect((await readNetworks(db, ["prj_shop", "prj_blog"])).get("prj_shop")).toEqual([
       "10.20.0.0/16",
       "fd00:ab::/32",
     ]);
+    expect(await allowed("prj_shop")).toEqual(["192.168.7.0/24", "10.20.0.0/16", "fd00:ab::/32"]);
+    expect(await allowed("prj_blog")).toEqual(["192.168.7.0/24"]);
     expect((await request("viewer", "GET", "shop/networks")).body.networks).toMatchObject([
       { cidr: "192.168.7.0/24", by: null },
       { cidr: "10.20.0.0/16", by: "owner", reason: "the database" },
@@ -131,6 +135,7 @@ describe("an allowed network", () => {
     const path = `shop/networks?cidr=${encodeURIComponent("10.20.0.0/16")}`;
     expect((await request("deployer", "DELETE", path)).status).toBe(403);
     expect((await request("owner", "DELETE", path)).status).toBe(204);
+    expect(await allowed("prj_shop")).toEqual(["192.168.7.0/24", "fd00:ab::/32"]);
     expect((await request("owner", "DELETE", path)).status).toBe(404);
     expect((await audited("network.allow"))[0]).toMatchObject({
       actor_name: "owner",

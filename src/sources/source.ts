@@ -2,7 +2,13 @@ import type { Readable } from "node:stream";
 import type { TreeFile } from "../targets/target.ts";
 
 /** What is asked of a repository. Without branch and commit: its default branch. */
-export type Wanted = { readonly url: string; readonly branch: string | null; readonly commit: string | null };
+export type Wanted = {
+  /** Whose repository it is: it is fetched only from where that project may. */
+  readonly projectId: string;
+  readonly url: string;
+  readonly branch: string | null;
+  readonly commit: string | null;
+};
 
 export type FetchedCommit = {
   /** Full id. */

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { allowedTo } from "../../test/support/allowed-networks.ts";
 import { type FreshDatabase, freshDatabase } from "../../test/support/database.ts";
 import { type AccessTables, type Actor, systemActor } from "../access/index.ts";
 import { type Clock, systemClock } from "../foundation/clock.ts";
@@ -39,7 +40,7 @@ function git() {
     cacheDir: join(dir, "cache"),
     path: process.env.PATH ?? "/usr/bin:/bin",
     networkEnv: {},
-    allowNetworks: [],
+    networksOf: allowedTo({}),
     allowLocalPaths: true,
   });
   const readFiles: typeof source.readFiles = (...asked) => {
@@ -187,7 +188,10 @@ describe("the migrations of a git source", () => {
     ]) {
       execFileSync("git", args, { cwd: origin });
     }
-    const { sha, files } = await git().fetch({ url: origin, branch: null, commit: null }, signal);
+    const { sha, files } = await git().fetch(
+      { projectId: "prj_1", url: origin, branch: null, commit: null },
+      signal,
+    );
     const input = { source: { git: origin }, sha, files, dir: "db/expand" };
     const deps = { db, clock, git: git() };
     const expected = [

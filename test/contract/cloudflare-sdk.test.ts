@@ -66,7 +66,7 @@ it("the SDK reads what our switch has done, and ours what the SDK has done", asy
   const record = { zone_id: zone, type: "CNAME", name: HOST, content: options.primary, ttl: 60 };
   const { id } = await client.dns.records.create(record);
   const ours = createCloudflareSwitch({ api: double.api, token: CLOUDFLARE_TOKEN });
-  const at = { hostname: HOST, options };
+  const at = { projectId: "prj_shop", hostname: HOST, options };
   expect(await ours.read(at, never)).toMatchObject({ side: "primary" });
   await ours.point({ ...at, to: "standby", key: "fsw_1", sequence: 1, reason: "." }, never);
   expect(await client.dns.records.get(id, { zone_id: zone })).toMatchObject({

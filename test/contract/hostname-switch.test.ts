@@ -7,6 +7,7 @@ import type { CloudflareOptions } from "../../src/failover/index.ts";
 import { systemClock } from "../../src/foundation/clock.ts";
 import { createCloudflareSwitch } from "../../src/providers/hostname-switch/cloudflare.ts";
 import { createWebhookSwitch } from "../../src/providers/hostname-switch/webhook.ts";
+import { allowedTo } from "../support/allowed-networks.ts";
 import {
   CLOUDFLARE_TOKEN,
   type CloudflareDouble,
@@ -56,9 +57,9 @@ describe("at Cloudflare", () => {
   }));
 
   const read = (change: Partial<CloudflareOptions> = {}) =>
-    made().read({ hostname: HOST, options: { ...options, ...change } }, never);
+    made().read({ projectId: "prj_shop", hostname: HOST, options: { ...options, ...change } }, never);
   const point = (change: Partial<CloudflareOptions> = {}) => {
-    const at = { hostname: HOST, options: { ...options, ...change } };
+    const at = { projectId: "prj_shop", hostname: HOST, options: { ...options, ...change } };
     return made().point({ ...at, to: "standby", key: "fsw_1", sequence: 1, reason: "." }, never);
   };
 
@@ -98,7 +99,7 @@ describe("at Cloudflare", () => {
   });
 
   it("tells a token that is missing, wrong, or never shows it", async () => {
-    const at = { hostname: HOST, options };
+    const at = { projectId: "prj_shop", hostname: HOST, options };
     await expect(made(null).read(at, never)).rejects.toMatchObject({ code: "unprocessable" });
     const refused = await made("a-wrong-token")
       .read(at, never)
@@ -151,9 +152,14 @@ describe("by a webhook", () => {
     reads = 200;
   });
 
+  const networksOf = allowedTo({ prj_shop: ["127.0.0.0/8"] });
   const made = (change: Partial<Parameters<typeof createWebhookSwitch>[1]> = {}) =>
-    createWebhookSwitch({ clock: systemClock }, { secret, allowNetworks: ["127.0.0.0/8"], ...change });
-  const place = () => ({ hostname: HOST, options: { kind: "webhook" as const, url } });
+    createWebhookSwitch({ clock: systemClock }, { secret, networksOf, ...change });
+  const place = (projectId = "prj_shop") => ({
+    projectId,
+    hostname: HOST,
+    options: { kind: "webhook" as const, url },
+  });
 
   hostnameSwitchContract("webhook", () => ({
     implementation: made(),
@@ -186,13 +192,16 @@ describe("by a webhook", () => {
     expect(await made().read(place(), never)).toBe("unsupported");
   });
 
-  it("is called neither unsigned nor in a private network", async () => {
+  it("is called neither unsigned nor in a private network of another project", async () => {
     await expect(made({ secret: null }).read(place(), never)).rejects.toMatchObject({
       code: "unprocessable",
     });
-    await expect(made({ allowNetworks: [] }).read(place(), never)).rejects.toMatchObject({
-      code: "bad_request",
-    });
+    const refusal = { code: "bad_request", hint: expect.stringContaining("signalbox network allow") };
+    const change = { to: "standby", key: "fsw_1", sequence: 1, reason: "." } as const;
+    await expect(made().read(place("prj_blog"), never)).rejects.toMatchObject(refusal);
+    await expect(made().point({ ...place("prj_blog"), ...change }, never)).rejects.toMatchObject(refusal);
     expect(posts).toEqual([]);
+    await made().point({ ...place(), ...change }, never);
+    expect(posts).toHaveLength(1);
   });
 });

@@ -19,7 +19,7 @@ export type SwitchStand<O> = {
 /** What every implementation of `HostnameSwitch` promises. */
 export function hostnameSwitchContract<O>(name: string, stand: () => SwitchStand<O>): void {
   const never = new AbortController().signal;
-  const place = () => ({ hostname: stand().hostname, options: stand().options });
+  const place = () => ({ projectId: "prj_shop", hostname: stand().hostname, options: stand().options });
   const point = (to: "primary" | "standby", key = "fsw_1") =>
     stand().implementation.point({ ...place(), to, key, sequence: 1, reason: "a test" }, never);
   const side = async () => {

@@ -28,7 +28,7 @@ async function newDatabase(): Promise<AppDatabase> {
 
 migratorContract("postgres", async () => {
   return {
-    migrator: createPostgresMigrator({ clock: systemClock, allowNetworks: ["127.0.0.0/8"] }),
+    migrator: createPostgresMigrator({ clock: systemClock, networksOf: async () => ["127.0.0.0/8"] }),
     newDatabase,
     endless: "select pg_sleep(600)",
     endlessRunning: async (database) => {

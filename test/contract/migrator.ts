@@ -60,6 +60,7 @@ export async function runFiles(
       files,
       timeoutMs: 30_000,
       lockTimeoutMs: 1_000,
+      projectId,
       project: "shop",
       environment: "production",
       release: "dep_1",
@@ -88,6 +89,8 @@ export async function until(what: string, holds: () => Promise<boolean>): Promis
 const run = (files: readonly MigrationFile[], overrides: Overrides = {}) =>
   runFiles({ migrator: under.migrator, url: database.url }, files, overrides);
 
+const projectId = "prj_shop";
+const CONTRACT = file("0009_x.sql", "");
 const BASE = [
   file("0001_marks.sql", "create table marks (mark varchar(40))"),
   file("0002_a.sql", "insert into marks values ('a');\ninsert into marks values ('b');"),
@@ -149,7 +152,7 @@ function applying(): void {
     const fresh = await under.newDatabase();
     const ask = (url: string, expand: readonly MigrationFile[]) =>
       under.migrator.status(
-        { databaseUrl: url, files: { expand, contract: [file("0009_x.sql", "")] }, timeoutMs: 30_000 },
+        { projectId, databaseUrl: url, files: { expand, contract: [CONTRACT] }, timeoutMs: 30_000 },
         new AbortController().signal,
       );
     const empty = await ask(fresh.url, BASE);

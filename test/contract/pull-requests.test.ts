@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { systemClock } from "../../src/foundation/clock.ts";
 import { createGitBranches } from "../../src/providers/pull-requests/git-branches.ts";
 import { createGithubPullRequests } from "../../src/providers/pull-requests/github.ts";
+import { allowedTo } from "../support/allowed-networks.ts";
 import { GITHUB_TOKEN, shaOf, startGithubDouble } from "../support/github-double.ts";
 import { MACHINE_PATH, temporaryDirectory } from "../support/trees.ts";
 import { describePullRequests, type PullRequestsStand } from "./pull-requests.ts";
@@ -54,7 +55,7 @@ async function branchesStand(): Promise<PullRequestsStand & AsyncDisposable> {
   return {
     port: createGitBranches({
       cacheDir: join(dir.path, "cache"),
-      allowNetworks: [],
+      networksOf: allowedTo({}),
       allowLocalPaths: true,
       networkEnv: {},
       path: MACHINE_PATH,

@@ -17,6 +17,8 @@ export type PullRequestsStand = {
 };
 
 const never = new AbortController().signal;
+const openAt = ({ port, repository }: Pick<PullRequestsStand, "port" | "repository">, signal = never) =>
+  port.open({ projectId: "prj_shop", repository }, signal);
 
 /** What every implementation of `PullRequests` does. `many`: more than fit one answer of the host. */
 export function describePullRequests(
@@ -24,13 +26,13 @@ export function describePullRequests(
   options: { many: number; start: () => Promise<PullRequestsStand & AsyncDisposable> },
 ): void {
   const keysOf = async ({ port, repository }: PullRequestsStand) =>
-    (await port.open(repository, never)).map(({ key }) => key).sort();
+    (await openAt({ port, repository })).map(({ key }) => key).sort();
 
   describe(`${name}, as the port PullRequests`, () => {
     it("lists what is open, each with its key and its head", async () => {
       await using stand = await options.start();
       const [a, b] = [await stand.open("one"), await stand.open("two")];
-      const open = await stand.port.open(stand.repository, never);
+      const open = await openAt(stand);
       const mine = open.filter(({ key }) => key === a.key || key === b.key);
       expect(
         mine.map(({ key, commit }) => ({ key, commit })).sort((x, y) => (x.key < y.key ? -1 : 1)),
@@ -42,7 +44,7 @@ export function describePullRequests(
       await using stand = await options.start();
       const { key } = await stand.open("one");
       const commit = await stand.push("one");
-      const open = await stand.port.open(stand.repository, never);
+      const open = await openAt(stand);
       expect(open.find((each) => each.key === key)?.commit).toBe(commit);
     });
 
@@ -66,7 +68,7 @@ export function describePullRequests(
 
     it("throws where there is no such repository; never an empty list", async () => {
       await using stand = await options.start();
-      await expect(stand.port.open(stand.missing, never)).rejects.toMatchObject({
+      await expect(openAt({ ...stand, repository: stand.missing })).rejects.toMatchObject({
         name: "AppError",
         code: "not_found",
         hint: expect.any(String),
@@ -77,13 +79,13 @@ export function describePullRequests(
       await using stand = await options.start();
       await stand.open("one");
       await stand.kill();
-      await expect(stand.port.open(stand.repository, never)).rejects.toMatchObject({ name: "AppError" });
+      await expect(openAt(stand)).rejects.toMatchObject({ name: "AppError" });
     });
 
     it("ends when it is told to", async () => {
       await using stand = await options.start();
       const stopped = AbortSignal.abort(new Error("shutting down"));
-      await expect(stand.port.open(stand.repository, stopped)).rejects.toThrow("shutting down");
+      await expect(openAt(stand, stopped)).rejects.toThrow("shutting down");
     });
   });
 }

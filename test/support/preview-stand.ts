@@ -20,6 +20,7 @@ import {
   webhookAdminRoutes,
   webhookRoutes,
 } from "../../src/webhooks/index.ts";
+import { allowedTo } from "./allowed-networks.ts";
 import { type FreshDatabase, freshDatabase } from "./database.ts";
 import { GITHUB_TOKEN, type GithubDouble, startGithubDouble } from "./github-double.ts";
 import { MACHINE_PATH, temporaryDirectory } from "./trees.ts";
@@ -68,7 +69,7 @@ export async function previewStand(): Promise<PreviewStand> {
   const fail: PreviewStand["fail"] = { trigger: null, triggerAfter: null, close: null };
   const git = {
     cacheDir: cache.path,
-    allowNetworks: [],
+    networksOf: allowedTo({}),
     allowLocalPaths: true,
     networkEnv: {},
     path: MACHINE_PATH,

@@ -16,7 +16,7 @@ const pathOf = (project: string) => `/api/projects/${encodeURIComponent(project)
 
 export const networkAllow: Command = {
   name: "network allow",
-  summary: "let a project's checks reach a private network (owner)",
+  summary: "let a project reach a private network (owner)",
   positionals: { usage: "<cidr>", max: 1 },
   options: { project: PROJECT, reason: { type: "string", value: "text", help: "for the record; required" } },
   examples: ['signalbox network allow 10.20.0.0/16 --reason "the databases"'],
@@ -32,14 +32,14 @@ export const networkAllow: Command = {
     const project = await projectOf(context, args);
     const made = await context.api().post<{ cidr: string }>(pathOf(project), { cidr, reason });
     if (context.json) context.printJson({ project, ...made, reason });
-    else context.print(`${context.paint.green("✓")} Checks of ${project} may reach ${made.cidr}.`);
+    else context.print(`${context.paint.green("✓")} ${project} may reach ${made.cidr}.`);
     return EXIT.ok;
   },
 };
 
 export const networkList: Command = {
   name: "network list",
-  summary: "the private networks that a project's checks may reach",
+  summary: "the private networks that a project may reach",
   positionals: { usage: "", max: 0 },
   options: { project: PROJECT },
   async run(context, args) {

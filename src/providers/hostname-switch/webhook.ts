@@ -4,11 +4,12 @@ import type { HostnameSwitch, WebhookOptions } from "../../failover/index.ts";
 import type { Clock } from "../../foundation/clock.ts";
 import { AppError, messageOf } from "../../foundation/errors.ts";
 import { guardedRequest } from "../../foundation/guarded-request.ts";
+import type { NetworksOf } from "../../foundation/safe-fetch.ts";
 
 export type WebhookSwitchOptions = {
   /** Signs every call. Null: nothing is called. */
   readonly secret: string | null;
-  readonly allowNetworks: readonly string[];
+  readonly networksOf: NetworksOf;
 };
 
 const DEADLINE_MS = 15_000;
@@ -26,14 +27,15 @@ export function createWebhookSwitch(
   options: WebhookSwitchOptions,
 ): HostnameSwitch<WebhookOptions> {
   const call = async (
-    url: string,
+    { projectId, url }: { projectId: string; url: string },
     { id, method, body }: { id: string; method: "GET" | "POST"; body: string },
     signal: AbortSignal,
   ) => {
     const headers = sign(options.secret, id, Math.floor(deps.clock.now().getTime() / 1_000), body);
     const sent = method === "POST" ? { body } : {};
     const asked = { url, method, headers, deadlineMs: DEADLINE_MS, maxBytes: MAX_BYTES, ...sent };
-    return guardedRequest(asked, options, signal).catch((error: unknown) => {
+    const allowNetworks = await options.networksOf(projectId);
+    return guardedRequest(asked, { allowNetworks }, signal).catch((error: unknown) => {
       signal.throwIfAborted();
       if (error instanceof AppError && error.code === "bad_request") throw error;
       throw new AppError("upstream", `The webhook did not answer: ${messageOf(error)}.`, { cause: error });
@@ -41,20 +43,24 @@ export function createWebhookSwitch(
   };
   return {
     name: "webhook",
-    async read({ hostname, options: { url } }, signal) {
+    async read({ projectId, hostname, options: { url } }, signal) {
       const asked = new URL(url);
       asked.searchParams.set("hostname", hostname);
       const id = `read_${deps.clock.now().getTime()}`;
-      const { status, text } = await call(asked.href, { id, method: "GET", body: "" }, signal);
+      const { status, text } = await call(
+        { projectId, url: asked.href },
+        { id, method: "GET", body: "" },
+        signal,
+      );
       if (CANNOT_TELL.has(status)) return "unsupported";
       const reading = status === 200 ? Reading.safeParse(parseJson(text)) : null;
       if (reading?.success) return { side: reading.data.serving, detail: `the ${reading.data.serving}` };
       throw refused(status);
     },
-    async point({ hostname, options: { url }, to, key, sequence, reason }, signal) {
+    async point({ projectId, hostname, options: { url }, to, key, sequence, reason }, signal) {
       const body = JSON.stringify({ type: "failover.switch", hostname, to, key, sequence, reason });
       // The same id for the same switch: a receiver that keeps ids does nothing twice.
-      const { status } = await call(url, { id: key, method: "POST", body }, signal);
+      const { status } = await call({ projectId, url }, { id: key, method: "POST", body }, signal);
       if (status < 200 || status >= 300) throw refused(status);
     },
   };

@@ -2,10 +2,13 @@ import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
+import { allowedTo } from "../../../test/support/allowed-networks.ts";
 import { createPrometheus } from "./prometheus.ts";
 
-const LOCAL = ["127.0.0.0/8", "::1/128"];
-const ask = createPrometheus({ allowNetworks: LOCAL });
+const networksOf = allowedTo({ prj_shop: ["127.0.0.0/8", "::1/128"], prj_blog: ["10.0.0.0/8"] });
+const askAny = createPrometheus({ networksOf });
+type Asked = Omit<Parameters<typeof askAny>[0], "projectId">;
+const ask = (query: Asked, signal?: AbortSignal) => askAny({ projectId: "prj_shop", ...query }, signal);
 
 async function serve(listener: RequestListener) {
   const server = createServer(listener).listen(0, "127.0.0.1");
@@ -122,16 +125,17 @@ test("the query, the path prefix and the credentials arrive, and no error shows 
   expect(JSON.stringify(result)).not.toContain("cret");
 });
 
-test("an address that is not public is never connected to, unless its network is allowed", async () => {
+test("an address that is not public is never connected to, unless its network is allowed to that project", async () => {
   let connections = 0;
   using server = await serve((_request, response) => {
     connections++;
     response.end(vector(series("", "1")));
   });
-  const guarded = createPrometheus({ allowNetworks: ["10.0.0.0/8"] });
   for (const host of ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433"]) {
-    const result = await guarded({ endpoint: `http://${host}:${server.port}`, query: "1" });
+    const endpoint = `http://${host}:${server.port}`;
+    const result = await askAny({ projectId: "prj_blog", endpoint, query: "1" });
     expect(result).toMatchObject({ value: null, error: expect.stringContaining("no public address") });
+    expect(result.error).toContain("signalbox network allow");
   }
   expect(connections).toBe(0);
   expect(await ask({ endpoint: `http://localhost:${server.port}`, query: "1" })).toEqual({
@@ -169,7 +173,8 @@ test("an endless body is not read to its end", async () => {
 });
 
 test("no answer says why: refused, too late, cut off, or no address at all", async () => {
-  const hasty = createPrometheus({ allowNetworks: LOCAL, deadlineMs: 100 });
+  const impatient = createPrometheus({ networksOf, deadlineMs: 100 });
+  const hasty = (query: Asked) => impatient({ projectId: "prj_shop", ...query });
   using silent = await serve(() => {});
   using stalled = await serve((_request, response) => void response.write('{"status":'));
   using cut = await serve((request) => request.socket.destroy());
@@ -191,4 +196,23 @@ test("a caller that gives up gets its own reason back", async () => {
   const asked = ask({ endpoint: server.endpoint, query: "1" }, controller.signal);
   controller.abort(reason);
   await expect(asked).rejects.toBe(reason);
+});
+
+test("what is allowed holds for the next question; that it cannot be read is no answer of theirs", async () => {
+  using server = await serve((_request, response) => void response.end(vector(series("", "1"))));
+  let allowed: readonly string[] | Error = [];
+  const asking = createPrometheus({
+    networksOf: async () => {
+      if (allowed instanceof Error) throw allowed;
+      return allowed;
+    },
+  });
+  const asked = { projectId: "prj_shop", endpoint: server.endpoint, query: "1" };
+  expect((await asking(asked)).value).toBeNull();
+  allowed = ["127.0.0.1/32"];
+  expect((await asking(asked)).value).toBe(1);
+  allowed = [];
+  expect((await asking(asked)).value).toBeNull();
+  allowed = new Error("our database is away");
+  await expect(asking(asked)).rejects.toThrow("our database is away");
 });

@@ -1,17 +1,24 @@
 import { Agent, request } from "undici";
 import { errorCodeOf, messageOf } from "../../foundation/errors.ts";
+import { GuardError, type NetworkPolicy, refusalOf } from "../../foundation/guarded-connect.ts";
 import { guardedConnector } from "../../foundation/guarded-request.ts";
+import type { NetworksOf } from "../../foundation/safe-fetch.ts";
 import { readAnswer } from "./prometheus-answer.ts";
 
-/** A PromQL expression that yields one number, and the server that is asked: its base address, path prefix included. */
-export type PrometheusQuery = { readonly endpoint: string; readonly query: string };
+export type PrometheusQuery = {
+  /** Whose address it is. */
+  readonly projectId: string;
+  /** The server that is asked: its base address, path prefix included. */
+  readonly endpoint: string;
+  /** PromQL that yields one number. */
+  readonly query: string;
+};
 
 /** Exactly one of both is set. `error`: why there is no number, as the end of a sentence. */
 export type PrometheusResult = { readonly value: number | null; readonly error: string | null };
 
 export type PrometheusOptions = {
-  /** Networks (CIDR) that may be asked beside the public ones: `SIGNALBOX_ALLOW_NETWORKS`. */
-  readonly allowNetworks: readonly string[];
+  readonly networksOf: NetworksOf;
   /** From the look-up of the name to the end of the answer. Default 5 s: an analysis waits for it. */
   readonly deadlineMs?: number;
 };
@@ -29,16 +36,18 @@ const REFUSED: Readonly<Record<string, string>> = {
 /**
  * Asks a Prometheus (or what speaks its HTTP API: Thanos, Mimir, VictoriaMetrics) for one number, now. The address is
  * the user's, so it is connected to only where the guard allows; redirects are answers. A fault is a result and not a
- * number, never a pass; it rejects only with the signal's reason.
+ * number, never a pass; it rejects only with the signal's reason, and when what is allowed cannot be read.
  * Source: prometheus.io/docs/prometheus/latest/querying/api
  */
 export function createPrometheus(options: PrometheusOptions) {
   const deadlineMs = options.deadlineMs ?? DEADLINE_MS;
   return async (query: PrometheusQuery, signal?: AbortSignal): Promise<PrometheusResult> => {
+    // Outside of what is judged: a fault of our own database says nothing of theirs.
+    const allowNetworks = await options.networksOf(query.projectId);
     const deadline = AbortSignal.timeout(deadlineMs);
     const both = signal ? AbortSignal.any([signal, deadline]) : deadline;
     try {
-      return await Promise.race([ask(options, query, deadlineMs, both), aborted(both)]);
+      return await Promise.race([ask(query, { allowNetworks }, deadlineMs, both), aborted(both)]);
     } catch (error) {
       signal?.throwIfAborted();
       return failed(deadline.aborted ? `no answer within ${deadlineMs / 1_000} s` : reasonOf(error));
@@ -47,8 +56,8 @@ export function createPrometheus(options: PrometheusOptions) {
 }
 
 async function ask(
-  { allowNetworks }: PrometheusOptions,
   { endpoint, query }: PrometheusQuery,
+  policy: NetworkPolicy,
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<PrometheusResult> {
@@ -56,7 +65,7 @@ async function ask(
   if (base === null || !["http:", "https:"].includes(base.protocol)) {
     return failed("its endpoint is no http or https address");
   }
-  const connect = guardedConnector({ policy: { allowNetworks }, signal });
+  const connect = guardedConnector({ policy, signal });
   const agent = new Agent({ pipelining: 0, connect });
   try {
     const { statusCode, body } = await request(address(base, query, timeoutMs), {
@@ -116,6 +125,7 @@ function failed(error: string): PrometheusResult {
 }
 
 function reasonOf(error: unknown): string {
+  if (error instanceof GuardError) return refusalOf(error);
   const cause =
     error instanceof Error && error.cause !== undefined && !errorCodeOf(error) ? error.cause : error;
   return REFUSED[errorCodeOf(cause) ?? ""] ?? messageOf(cause).replace(/\.$/, "");

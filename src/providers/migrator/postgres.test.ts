@@ -5,6 +5,7 @@ import fc from "fast-check";
 import pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { file, runFiles, until } from "../../../test/contract/migrator.ts";
+import { allowedTo } from "../../../test/support/allowed-networks.ts";
 import { type FreshDatabase, freshDatabase } from "../../../test/support/database.ts";
 import { startTlsFront } from "../../../test/support/tls-front.ts";
 import { systemClock } from "../../foundation/clock.ts";
@@ -13,9 +14,12 @@ import { createPostgresMigrator } from "./postgres.ts";
 import { checkDatabaseUrl } from "./postgres-address.ts";
 
 const ALLOWED = ["127.0.0.0/8"];
-const migrator = createPostgresMigrator({ clock: systemClock, allowNetworks: ALLOWED });
+const migrator = createPostgresMigrator({ clock: systemClock, networksOf: allowedTo({ prj_shop: ALLOWED }) });
 /** `localhost` may be either. */
-const anywhere = createPostgresMigrator({ clock: systemClock, allowNetworks: [...ALLOWED, "::1/128"] });
+const anywhere = createPostgresMigrator({
+  clock: systemClock,
+  networksOf: async () => [...ALLOWED, "::1/128"],
+});
 let fresh: FreshDatabase;
 
 beforeAll(async () => {
@@ -290,9 +294,10 @@ describe("our own death", () => {
       import { createPostgresMigrator } from ${JSON.stringify(resolve("src/providers/migrator/postgres.ts"))};
       import { systemClock } from ${JSON.stringify(resolve("src/foundation/clock.ts"))};
       const files = [{ name: "1.sql", sha1: "x", sql: "select pg_sleep(601)" }];
-      await createPostgresMigrator({ clock: systemClock, allowNetworks: ${JSON.stringify(ALLOWED)} }).run({
+      await createPostgresMigrator({ clock: systemClock, networksOf: async () => ${JSON.stringify(ALLOWED)} }).run({
         databaseUrl: process.argv[1], phase: "expand", files, timeoutMs: 600_000, lockTimeoutMs: 1_000,
-        project: "shop", environment: "production", release: "dep_x", onLine() {}, onApplied() {},
+        projectId: "prj_shop", project: "shop", environment: "production", release: "dep_x",
+        onLine() {}, onApplied() {},
       }, new AbortController().signal);`;
     const args = ["--input-type=module", "--eval", code, fresh.databaseUrl];
     const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"] });
@@ -315,6 +320,18 @@ describe("an address", () => {
     "postgres://u:p@0x7f.1/x",
   ])("of a private network is refused unless that is allowed: %s", async (url) => {
     await expect(check(url, [])).rejects.toMatchObject({ code: "bad_request" });
+  });
+
+  it("of a network allowed to one project is refused to another, in a run and in a status", async () => {
+    const refusal = { code: "bad_request", hint: expect.stringContaining("signalbox network allow") };
+    const database = { databaseUrl: fresh.databaseUrl, timeoutMs: 30_000 };
+    const status = (projectId: string) =>
+      migrator.status({ projectId, ...database, files: { expand: [], contract: [] } }, AbortSignal.any([]));
+    const created = { "1.sql": "create table made (id int)" };
+    expect((await run(created, { projectId: "prj_blog" })).error).toMatchObject(refusal);
+    await expect(status("prj_blog")).rejects.toMatchObject(refusal);
+    expect(await status("prj_shop")).toMatchObject({ applied: [], problems: [] });
+    expect((await run(created)).error).toBeNull();
   });
 
   it("has only the host that was checked: no socket, no other host, no files of ours", async () => {

@@ -1,5 +1,6 @@
 import type { Clock } from "../../foundation/clock.ts";
 import { AppError } from "../../foundation/errors.ts";
+import type { NetworksOf } from "../../foundation/safe-fetch.ts";
 import {
   compareHistory,
   type MigrationInput,
@@ -21,8 +22,7 @@ import { startTimeLimit, type TimeLimit } from "./time-limit.ts";
 
 export type PostgresMigratorDeps = {
   readonly clock: Clock;
-  /** CIDRs in which a database may be beside the public internet; `SIGNALBOX_ALLOW_NETWORKS`. */
-  readonly allowNetworks: readonly string[];
+  readonly networksOf: NetworksOf;
 };
 
 const MAX_LINE_CHARACTERS = 2_000;
@@ -39,7 +39,7 @@ export function createPostgresMigrator(deps: PostgresMigratorDeps): Migrator {
       const migrations = input.files.map(parseMigration);
       using limit = startTimeLimit(deps.clock, input.timeoutMs, signal);
       // Awaited here: the limit ends with this function.
-      return await guarded(deps, input.databaseUrl, limit, async (address) => {
+      return await guarded(deps, input, limit, async (address) => {
         const hide = hideSecrets(address.secrets);
         const say = (line: string) => input.onLine(hide(line).slice(0, MAX_LINE_CHARACTERS));
         const { project, environment, phase, release } = input;
@@ -55,7 +55,7 @@ export function createPostgresMigrator(deps: PostgresMigratorDeps): Migrator {
     },
     async status(input, signal) {
       using limit = startTimeLimit(deps.clock, input.timeoutMs, signal);
-      return await guarded(deps, input.databaseUrl, limit, (address) => {
+      return await guarded(deps, input, limit, (address) => {
         const session = { applicationName: "signalbox status", signal: limit.signal, onNotice: () => {} };
         return withSession(deps, address, session, (open) => compare(open, input.files));
       });
@@ -66,11 +66,11 @@ export function createPostgresMigrator(deps: PostgresMigratorDeps): Migrator {
 /** Whatever goes wrong becomes an AppError without a secret in it. */
 async function guarded<T>(
   deps: PostgresMigratorDeps,
-  databaseUrl: string,
+  { projectId, databaseUrl }: Pick<MigrationInput, "projectId" | "databaseUrl">,
   limit: TimeLimit,
   work: (address: PostgresAddress) => Promise<T>,
 ): Promise<T> {
-  const address = await checkDatabaseUrl(databaseUrl, deps.allowNetworks);
+  const address = await checkDatabaseUrl(databaseUrl, await deps.networksOf(projectId));
   try {
     return await work(address);
   } catch (error) {

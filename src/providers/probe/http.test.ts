@@ -2,7 +2,9 @@ import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
+import { allowedTo } from "../../../test/support/allowed-networks.ts";
 import { systemClock } from "../../foundation/clock.ts";
+import { createStatusPage } from "../status-page/statuspage.ts";
 import { createProbe } from "./http.ts";
 
 const probe = createProbe({ clock: systemClock });
@@ -129,4 +131,33 @@ test("a websocket that is never answered is given up at its timeout", async () =
   });
   app.closeAllConnections();
   app.close();
+});
+
+test("a user's address, a status page too, is asked only where that user's project may", async () => {
+  let requests = 0;
+  using app = await serve((_request, response) => {
+    requests++;
+    response.end('{"status":{"indicator":"minor"}}');
+  });
+  const networksOf = allowedTo({ prj_shop: ["127.0.0.0/8"] });
+  const guarded = createProbe({ clock: systemClock, networksOf });
+  const page = createStatusPage({ networksOf });
+  const url = `http://127.0.0.1:${app.port}/`;
+  const { signal } = new AbortController();
+  for (const type of ["http", "tcp", "websocket"] as const) {
+    const refused = await guarded({ ...get(url), type, guardedFor: "prj_blog" });
+    expect(refused).toMatchObject({ ok: false, error: expect.stringContaining("signalbox network allow") });
+  }
+  expect(await page({ projectId: "prj_blog", url }, signal)).toBeNull();
+  expect(requests).toBe(0);
+  expect(await guarded({ ...get(url), guardedFor: "prj_shop" })).toMatchObject({ ok: true, status: 200 });
+  expect(await page({ projectId: "prj_shop", url }, signal)).toBe("minor");
+});
+
+test("that it cannot be read what a project may reach is nobody's outage", async () => {
+  const networksOf = () => Promise.reject(new Error("our database is away"));
+  const asked = { ...get("http://127.0.0.1:1/"), guardedFor: "prj_shop" };
+  await expect(createProbe({ clock: systemClock, networksOf })(asked)).rejects.toThrow(
+    "our database is away",
+  );
 });

@@ -4,9 +4,15 @@ import type { Probe, ProbeResult } from "../../deployments/index.ts";
 import { requireHttpPort } from "../../foundation/blocked-ports.ts";
 import type { Clock } from "../../foundation/clock.ts";
 import { errorCodeOf, messageOf } from "../../foundation/errors.ts";
-import { connectGuarded, GuardError, type NetworkPolicy } from "../../foundation/guarded-connect.ts";
+import {
+  connectGuarded,
+  GuardError,
+  type NetworkPolicy,
+  refusalOf,
+} from "../../foundation/guarded-connect.ts";
 import { guardedConnector } from "../../foundation/guarded-request.ts";
 import { randomText } from "../../foundation/ids.ts";
+import type { NetworksOf } from "../../foundation/safe-fetch.ts";
 import { edgeAnswer, releaseOf } from "./edge-answer.ts";
 
 /** More of an answer than this is not read: a probe asks whether it answers, not what. */
@@ -23,9 +29,13 @@ const REFUSED: Readonly<Record<string, string>> = {
  * what a new visitor meets; redirects are answers. Names under `.localhost` are this machine (RFC 6761 §6.3),
  * whatever its resolver knows of them.
  */
-export function createProbe(deps: { clock: Clock; allowNetworks?: readonly string[] }): Probe {
-  const { allowNetworks = [] } = deps;
-  return async ({ type, url, timeoutMs, contains, headers = {}, guarded = false }, signal) => {
+export function createProbe(deps: { clock: Clock; networksOf?: NetworksOf }): Probe {
+  // Read before anything is judged: a fault of our own database says nothing of who is probed.
+  const policyOf = async (projectId: string) => ({
+    allowNetworks: (await deps.networksOf?.(projectId)) ?? [],
+  });
+  return async ({ type, url, timeoutMs, contains, headers = {}, guardedFor }, signal) => {
+    const policy = guardedFor === undefined ? null : await policyOf(guardedFor);
     const startedMs = deps.clock.monotonicMs();
     const latencyMs = () => Math.round((deps.clock.monotonicMs() - startedMs) * 100) / 100;
     const timeout = AbortSignal.timeout(timeoutMs);
@@ -33,7 +43,7 @@ export function createProbe(deps: { clock: Clock; allowNetworks?: readonly strin
     let agent: Agent | null = null;
     try {
       const target = new URL(url);
-      const guard: Guard = { policy: guarded ? { allowNetworks } : null, signal: ends };
+      const guard: Guard = { policy, signal: ends };
       agent = new Agent({ pipelining: 0, connect: guardedConnector(guard) });
       if (type === "tcp") (await connect(target, guard)).destroy();
       if (type === "websocket") await openWebSocket(target, headers, guard);
@@ -140,7 +150,7 @@ function isUnreachable(error: unknown): boolean {
 }
 
 function reasonOf(error: unknown): string {
-  if (error instanceof GuardError) return messageOf(error);
+  if (error instanceof GuardError) return refusalOf(error);
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
   return REFUSED[errorCodeOf(cause) ?? ""] ?? messageOf(cause);
 }

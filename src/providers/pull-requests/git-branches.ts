@@ -10,8 +10,8 @@ const HEADS = "refs/heads/";
 export function createGitBranches(options: GitOptions): PullRequests {
   return {
     name: "branches",
-    async open(url, signal) {
-      const address = await checkAddress(options, url);
+    async open({ projectId, repository: url }, signal) {
+      const address = await checkAddress(options, { projectId, url });
       await mkdir(options.cacheDir, { recursive: true });
       const { head, commits } = await listRefs(options, address, options.cacheDir, signal);
       const base = head?.startsWith(HEADS) ? head.slice(HEADS.length) : null;

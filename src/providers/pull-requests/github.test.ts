@@ -15,7 +15,7 @@ let now = new Date("2026-03-10T12:00:00Z");
 const clock = { ...systemClock, now: () => now };
 const github = (token: string | null = GITHUB_TOKEN) =>
   createGithubPullRequests({ api: double.url, token, clock });
-const list = (port = github()) => port.open(double.repository, never);
+const list = (port = github()) => port.open({ projectId: "prj_1", repository: double.repository }, never);
 
 beforeEach(async () => {
   double = await startGithubDouble();

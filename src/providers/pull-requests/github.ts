@@ -27,7 +27,7 @@ export function createGithubPullRequests(options: GithubOptions): PullRequests {
   const client = createGithubClient(options);
   return {
     name: "github",
-    async open(repository, signal) {
+    async open({ repository }, signal) {
       const ask = client(repository, signal);
       const order = { state: "open", sort: "created", direction: "asc", per_page: PER_PAGE } as const;
       const found = await readPages({ name: "the pull requests", repository }, Pull, (page) =>

@@ -11,11 +11,14 @@ const DEFAULT_PORT: Readonly<Record<string, string>> = { "https:": "443", "http:
 const SUPPORTED = "Use https://…, ssh://… or git@host:owner/repository.git.";
 
 /**
- * Decides whether and how a repository's URL may be reached: known protocols only, and hosts whose every address was
- * checked and is pinned, so that git connects to what was checked.
+ * Decides whether and how a project's repository may be reached: known protocols only, and hosts whose every address
+ * was checked and is pinned, so that git connects to what was checked.
  * @throws AppError `bad_request` when it may not.
  */
-export async function checkAddress(options: GitOptions, url: string): Promise<GitAddress> {
+export async function checkAddress(
+  options: GitOptions,
+  { projectId, url }: { readonly projectId: string; readonly url: string },
+): Promise<GitAddress> {
   if (/[\s\p{Cc}]/u.test(url) || url.startsWith("-") || url.length > 2_048) throw refused(url, "is no URL");
   if (isAbsolute(url)) return localAddress(options, url, url);
   const parsed = parse(url);
@@ -25,7 +28,8 @@ export async function checkAddress(options: GitOptions, url: string): Promise<Gi
   }
   if (!/^[\w.:[\]-]+$/.test(parsed.hostname) || parsed.hostname.startsWith("-"))
     throw refused(url, "has no valid host");
-  const addresses = await resolvePublic(parsed.hostname, options.allowNetworks);
+  const allowNetworks = await options.networksOf(projectId);
+  const addresses = await resolvePublic(parsed.hostname, allowNetworks);
   if (parsed.protocol === "ssh:") return sshAddress(parsed, addresses[0] ?? "");
   if (parsed.protocol === "http:" && addresses.some(isPublicAddress)) {
     throw new AppError("bad_request", `${show(parsed)} would be fetched unencrypted.`, {
@@ -33,7 +37,7 @@ export async function checkAddress(options: GitOptions, url: string): Promise<Gi
     });
   }
   const port = Number(parsed.port || DEFAULT_PORT[parsed.protocol]);
-  requireHttpPort(parsed.hostname, port, options);
+  requireHttpPort(parsed.hostname, port, { allowNetworks });
   const address = httpAddress(parsed, addresses);
   if (address.config.length > 0) await requirePinning(options.path);
   return address;

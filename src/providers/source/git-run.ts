@@ -1,12 +1,13 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { AppError, errorCodeOf } from "../../foundation/errors.ts";
+import type { NetworksOf } from "../../foundation/safe-fetch.ts";
 
 export type GitOptions = {
   /** Absolute folder of the bare caches. It belongs to one process at a time. */
   readonly cacheDir: string;
-  /** Networks (CIDR) beside the public ones that a URL may lead to; only there plain http is allowed too. */
-  readonly allowNetworks: readonly string[];
+  /** Where a project's URL may lead to beside the public networks; only there plain http is allowed too. */
+  readonly networksOf: NetworksOf;
   /** True: `file://` URLs and absolute paths are allowed. Default: they are not. */
   readonly allowLocalPaths?: boolean;
   /** Proxy and certificate settings for git. */

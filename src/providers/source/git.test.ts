@@ -8,6 +8,9 @@ import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { allowedTo } from "../../../test/support/allowed-networks.ts";
+import type { NetworksOf } from "../../foundation/safe-fetch.ts";
+import { createGitBranches } from "../pull-requests/git-branches.ts";
 import { createGitSource } from "./git.ts";
 
 const sha1 = (content: string) => createHash("sha1").update(content).digest("hex");
@@ -89,17 +92,21 @@ afterAll(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
-function source(extra: { allowLocalPaths?: boolean; allowNetworks?: string[]; path?: string } = {}) {
-  const options = {
+function source(extra: { allowLocalPaths?: boolean; networksOf?: NetworksOf; path?: string } = {}) {
+  return createGitSource({ ...optionsOf(), ...extra });
+}
+
+function optionsOf() {
+  return {
     cacheDir: join(root, "cache"),
-    allowNetworks: ["127.0.0.0/8"],
+    networksOf: allowedTo({ prj_shop: ["127.0.0.0/8"] }),
     networkEnv: {},
     path: PATH,
   };
-  return createGitSource({ ...options, ...extra });
 }
 
 const wanted = (branch: string | null, id: string | null = null) => ({
+  projectId: "prj_shop",
   url: `${base}/shop/.git`,
   branch,
   commit: id,
@@ -277,7 +284,9 @@ describe("an address", () => {
     "ssh://-oProxyCommand=x/y",
     "",
   ])("that is no repository's is refused: %j", async (url) => {
-    await expect(source().fetch({ url, branch: null, commit: null }, never)).rejects.toMatchObject({
+    await expect(
+      source().fetch({ projectId: "prj_shop", url, branch: null, commit: null }, never),
+    ).rejects.toMatchObject({
       code: "bad_request",
     });
   });
@@ -292,11 +301,25 @@ describe("an address", () => {
     "https://2130706433/x.git",
   ])("of a private network is refused: %s", async (url) => {
     const before = requests;
-    const guarded = source({ allowNetworks: [] });
-    await expect(guarded.fetch({ url, branch: null, commit: null }, never)).rejects.toThrow(
-      /no public address/,
-    );
+    const guarded = source({ networksOf: allowedTo({}) });
+    await expect(
+      guarded.fetch({ projectId: "prj_shop", url, branch: null, commit: null }, never),
+    ).rejects.toThrow(/no public address/);
     expect(requests).toBe(before);
+  });
+
+  it("of a network allowed to one project is refused to another, even where the repository is here", async () => {
+    await source().fetch(wanted(null), never);
+    const before = requests;
+    const refusal = { code: "bad_request", hint: expect.stringContaining("signalbox network allow") };
+    await expect(source().fetch({ ...wanted(null), projectId: "prj_blog" }, never)).rejects.toMatchObject(
+      refusal,
+    );
+    const branches = createGitBranches(optionsOf());
+    const repository = `${base}/shop/.git`;
+    await expect(branches.open({ projectId: "prj_blog", repository }, never)).rejects.toMatchObject(refusal);
+    expect(requests).toBe(before);
+    expect(await branches.open({ projectId: "prj_shop", repository }, never)).not.toEqual([]);
   });
 
   it("by name is not given to a git that would look the name up again", async () => {
@@ -304,17 +327,17 @@ describe("an address", () => {
     await mkdir(path);
     await writeFile(join(path, "git"), "#!/bin/sh\necho git version 2.34.1\n", { mode: 0o755 });
     const before = requests;
-    const old = source({ path, allowNetworks: ["127.0.0.0/8", "::1/128"] });
+    const old = source({ path, networksOf: async () => ["127.0.0.0/8", "::1/128"] });
     const url = `${base.replace("127.0.0.1", "localhost")}/shop/.git`;
-    await expect(old.fetch({ url, branch: null, commit: null }, never)).rejects.toThrow(
-      "git version 2.34.1 cannot be held to the addresses",
-    );
+    await expect(
+      old.fetch({ projectId: "prj_shop", url, branch: null, commit: null }, never),
+    ).rejects.toThrow("git version 2.34.1 cannot be held to the addresses");
     expect(requests).toBe(before);
   });
 
   it("on this machine's disk is refused unless that is allowed", async () => {
     for (const url of [`file://${origin}`, origin]) {
-      const asked = { url, branch: null, commit: null };
+      const asked = { projectId: "prj_shop", url, branch: null, commit: null };
       await expect(source().fetch(asked, never)).rejects.toThrow(/path on this machine/);
       expect(await source({ allowLocalPaths: true }).fetch(asked, never)).toMatchObject({ branch: "main" });
     }

@@ -28,7 +28,7 @@ export function createGitSource(options: GitOptions): Source {
   return {
     name: "git",
     fetch: async (wanted, signal) => {
-      const address = await checkAddress(options, wanted.url);
+      const address = await checkAddress(options, wanted);
       return cache.use(wanted.url, signal, async (dir) => {
         const repository = { options, address, dir, signal };
         const ref = await fetchWanted(repository, wanted);

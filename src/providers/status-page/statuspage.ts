@@ -1,5 +1,6 @@
 import type { StatusPage } from "../../failover/index.ts";
 import { guardedRequest } from "../../foundation/guarded-request.ts";
+import type { NetworksOf } from "../../foundation/safe-fetch.ts";
 
 const DEADLINE_MS = 5_000;
 const MAX_BYTES = 1 << 20;
@@ -8,8 +9,9 @@ const MAX_BYTES = 1 << 20;
  * Reads `status.indicator` of a Statuspage's `summary.json`, as `https://www.vercel-status.com/api/v2/summary.json`.
  * Source: metastatuspage.com/api
  */
-export function createStatusPage(options: { readonly allowNetworks: readonly string[] }): StatusPage {
-  return async (url, signal) => {
+export function createStatusPage(options: { readonly networksOf: NetworksOf }): StatusPage {
+  return async ({ projectId, url }, signal) => {
+    const allowNetworks = await options.networksOf(projectId);
     try {
       const asked = {
         url,
@@ -17,7 +19,7 @@ export function createStatusPage(options: { readonly allowNetworks: readonly str
         maxBytes: MAX_BYTES,
         headers: { accept: "application/json" },
       };
-      const { status, text } = await guardedRequest(asked, options, signal);
+      const { status, text } = await guardedRequest(asked, { allowNetworks }, signal);
       const body = status === 200 ? (JSON.parse(text) as { status?: { indicator?: unknown } }) : {};
       const indicator = body.status?.indicator;
       return typeof indicator === "string" ? indicator.slice(0, 40) : null;
