@@ -85,7 +85,7 @@ const secretDelete = createRoute({
 const networkList = createRoute({
   method: "get",
   path: "/projects/{project}/networks",
-  summary: "The private networks that the project's checks may reach",
+  summary: "The private networks that the project may reach",
   security,
   request: { params: ProjectParam },
   responses: {
@@ -96,7 +96,7 @@ const networkList = createRoute({
 const networkAllow = createRoute({
   method: "post",
   path: "/projects/{project}/networks",
-  summary: "Lets the project's checks reach a private network (owner)",
+  summary: "Lets the project reach a private network (owner)",
   security,
   request: {
     params: ProjectParam,
