@@ -12,6 +12,8 @@ import {
 
 const latency = fc.oneof(
   fc.double({ min: 0.1, max: 120_000, noNaN: true }),
+  // The slowest that there are.
+  fc.double({ min: 100_000, max: 120_000, noNaN: true }),
   // As many fast ones as slow ones.
   fc.double({ min: -1, max: 5, noNaN: true }).map((power) => 10 ** power),
 );

@@ -7,8 +7,8 @@ export type Histogram = Readonly<Record<string, number>>;
 
 const SMALLEST_MS = 0.1;
 const STEPS_PER_DOUBLING = 8;
-/** Above 0.1 ms × 2^(162/8) = 124 s: the longest timeout of a probe is 120 s. */
-export const LAST_BUCKET = 162;
+/** What is above 0.1 ms × 2^(162/8) = 124 s: the longest timeout of a probe is 120 s. */
+export const LAST_BUCKET = 163;
 /** The largest factor between a quantile and the exact one. */
 export const QUANTILE_FACTOR = 2 ** (1 / (2 * STEPS_PER_DOUBLING));
 
@@ -45,6 +45,6 @@ export function quantile(histogram: Histogram, q: number): number | null {
 /** The geometric middle: as far from the one bound as from the other. */
 function middleOf(bucket: number): number {
   if (bucket === 0) return SMALLEST_MS;
-  const steps = bucket === LAST_BUCKET ? bucket : bucket - 0.5;
+  const steps = bucket === LAST_BUCKET ? bucket - 1 : bucket - 0.5;
   return SMALLEST_MS * 2 ** (steps / STEPS_PER_DOUBLING);
 }
